@@ -1,0 +1,82 @@
+"""Who may see what: two roles, and nothing for anybody else.
+
+`sales` reads pages and the API; `internal_admin` also gets Django admin and the jobs. A view that says nothing is
+closed: to open one takes `login_not_required`. Roles are groups, made after every migration.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+
+SALES = "sales"
+INTERNAL_ADMIN = "internal_admin"
+ROLES = (SALES, INTERNAL_ADMIN)
+EDITED_BY_ADMINS = {
+    "registry": ("eventrule", "scoreconfig", "scoreweight", "prompttemplate", "domainrule"),
+    "accounts": ("prospectcompany", "companydomain", "contact", "contactidentity"),
+    "auth": ("user",),
+}
+SEEN_BY_ADMINS = ("registry", "accounts", "ingestion", "scoring", "ai_summaries")
+
+
+def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
+    """The user's roles; a superuser has both. One query a request: remembered on the user."""
+    if not user.is_authenticated or not user.is_active:
+        return frozenset()
+    if getattr(user, "is_superuser", False):
+        return frozenset(ROLES)
+    if not hasattr(user, "_orbit_roles"):
+        names = user.groups.values_list("name", flat=True)  # type: ignore[attr-defined]
+        user._orbit_roles = frozenset(names) & frozenset(ROLES)  # type: ignore[union-attr]
+    found: frozenset[str] = user._orbit_roles  # type: ignore[union-attr]
+    return found
+
+
+def is_admin(user: AbstractBaseUser | AnonymousUser) -> bool:
+    return INTERNAL_ADMIN in roles(user)
+
+
+class RoleRequiredMiddleware(LoginRequiredMiddleware):
+    """Default deny for pages: signed in, and with a role. API views decide by their permission classes."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        answer: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
+        if answer is not None or not getattr(view_func, "login_required", True):
+            return answer
+        if not roles(request.user):
+            raise PermissionDenied("Your user has no role yet. Ask an admin to add you to the group sales.")
+        return None
+
+
+def give_role(user: User, role: str) -> None:
+    """Put the user into the role's group; admins get staff, so that Django admin lets them in."""
+    user.groups.add(Group.objects.get(name=role))
+    keep_staff_in_step(user)
+
+
+def keep_staff_in_step(user: User) -> None:
+    """Staff is a consequence of the role, never set by hand."""
+    staff = user.is_superuser or user.groups.filter(name=INTERNAL_ADMIN).exists()
+    if staff != user.is_staff:
+        user.is_staff = staff
+        user.save(update_fields=["is_staff"])
+
+
+def make_groups(sender: AppConfig, **kwargs: Any) -> None:
+    """After a migration: both groups exist and internal_admin may do what Django admin offers. Safe to repeat."""
+    Group.objects.get_or_create(name=SALES)
+    admins, _ = Group.objects.get_or_create(name=INTERNAL_ADMIN)
+    wanted = [f"view_{model._meta.model_name}" for app in SEEN_BY_ADMINS for model in apps.get_app_config(app).get_models()]
+    wanted += [
+        f"{verb}_{model}" for models in EDITED_BY_ADMINS.values() for model in models for verb in ("add", "change", "delete", "view")
+    ]
+    admins.permissions.set(
+        Permission.objects.filter(content_type__app_label__in=[*SEEN_BY_ADMINS, "auth"], codename__in=wanted)
+    )

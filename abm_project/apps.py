@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class AbmProjectConfig(AppConfig):
+    name = "abm_project"
+    verbose_name = "Orbit"
+
+    def ready(self) -> None:
+        from abm_project import access, checks  # noqa: F401, PLC0415 - apps are not loaded before ready()
+
+        post_migrate.connect(access.make_groups, sender=self)

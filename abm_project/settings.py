@@ -1,0 +1,216 @@
+"""Every setting of Orbit, and the only module that reads the environment.
+
+With nothing set it runs on SQLite with inline jobs (design 7). `.env.example` lists every variable; `./dev check` and
+`tests/test_docs.py` hold the two together.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+if os.path.exists(BASE_DIR / ".env"):
+    env.read_env(BASE_DIR / ".env")
+
+
+def kept_secret(path: Path) -> str:
+    """The secret of an installation that was given none: made once, readable by its owner only, kept across restarts."""
+    path.parent.mkdir(exist_ok=True)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(60))
+    return path.read_text().strip()
+
+
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = env.str(name, default=default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name}={value!r}: choose one of {', '.join(allowed)}.")
+    return value
+
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+SECRET_KEY_WAS_MADE_HERE = not SECRET_KEY
+if SECRET_KEY_WAS_MADE_HERE:
+    SECRET_KEY = kept_secret(VAR_DIR / "secret-key")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ROOT_URLCONF = "abm_project.urls"
+WSGI_APPLICATION = "abm_project.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TIME_ZONE = "UTC"  # not a choice: windows are UTC days (design 3); abm_project.checks refuses anything else
+USE_TZ = True
+LANGUAGE_CODE = "en"
+USE_I18N = False
+
+INSTALLED_APPS = [
+    "abm_project",
+    "registry",
+    "accounts",
+    "ingestion",
+    "scoring",
+    "ai_summaries",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "simple_history",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "abm_project.request_ids.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "abm_project.access.RoleRequiredMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "abm_project.pages.freshness",
+            ],
+        },
+    },
+]
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+DATABASE_PROFILE = choice("DATABASE_PROFILE", "jobs", ("web", "jobs"))  # wsgi.py says web
+
+
+def database() -> dict[str, Any]:
+    """SQLite with nothing set; MySQL 8 or MariaDB 10.6+ by DATABASE_URL.
+
+    The options are the measured ones: without read_timeout a frozen server hangs a page, without strict mode 300
+    characters are cut to 255 in silence, without READ COMMITTED bulk writes deadlock on gap locks.
+    """
+    config: dict[str, Any] = env.db("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'orbit.sqlite3'}")
+    engine = config["ENGINE"]
+    if engine == "django.db.backends.sqlite3":
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        }
+    elif engine == "django.db.backends.mysql":
+        slow = DATABASE_PROFILE == "jobs"
+        config["OPTIONS"] = {
+            "charset": "utf8mb4",
+            "isolation_level": "read committed",
+            "init_command": (
+                "SET sql_mode='STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE',"
+                " innodb_strict_mode=1, time_zone='+00:00', innodb_lock_wait_timeout=10, lock_wait_timeout=5"
+            ),
+            "connect_timeout": 5 if slow else 2,
+            "read_timeout": 300 if slow else 3,
+            "write_timeout": 300 if slow else 3,
+        }
+        config["CONN_MAX_AGE"] = 60
+        config["CONN_HEALTH_CHECKS"] = True
+        config["TEST"] = {"CHARSET": "utf8mb4"}
+    else:
+        raise ImproperlyConfigured(f"DATABASE_URL names {engine}: Orbit runs on sqlite:// and mysql:// only.")
+    return config
+
+
+DATABASES = {"default": database()}
+
+# --- Who may come in, and over what -----------------------------------------------------------------------------------
+HTTPS = env.bool("HTTPS", default=False)  # set behind TLS: secure cookies, HSTS, redirect
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+SESSION_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "hot_accounts"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+CSRF_FAILURE_VIEW = "abm_project.pages.csrf_failure"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["abm_project.api.auth.HasRole"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "abm_project.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # a fresh clone serves its files with no collectstatic
+
+# --- Orbit: which activity belongs to which account -------------------------------------------------------------------
+ACCOUNT_KEY_SCOPE = choice("ACCOUNT_KEY_SCOPE", "host", ("host", "registrable"))
+SITE_HOSTS = tuple(host.lower() for host in env.list("SITE_HOSTS", default=[]))
+ACTIVITY_EVENTS = tuple(
+    env.list("ACTIVITY_EVENTS", default=["page_view", "cta_click", "form_started", "form_submitted"])
+)
+ACTIVITY_EVENT_ALIASES = env.dict("ACTIVITY_EVENT_ALIASES", default={"$pageview": "page_view"})
+FACT_RETENTION_DAYS = env.int("FACT_RETENTION_DAYS", default=120)
+ACTIVITY_MAX_CELLS = 5_000  # per account and day; beyond it the rarest paths are cut to two segments
+REGISTRY_TTL_SECONDS = env.int("REGISTRY_TTL_SECONDS", default=60)
+SCORING_BATCH_ACCOUNTS = 1_000
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "abm_project.request_ids.RequestIdFilter"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
+}

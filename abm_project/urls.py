@@ -1,0 +1,8 @@
+"""Every route of the product, one line each."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+]

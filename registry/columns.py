@@ -1,0 +1,53 @@
+"""What every table of Orbit has: time-ordered keys, timestamps, and columns that compare byte by byte.
+
+It lives in registry because registry is the one package that all others may import.
+"""
+
+from typing import Any
+
+import uuid_utils.compat
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def new_id() -> Any:
+    """A UUIDv7 (`uuid.UUID`). Random UUIDs scatter inserts over the whole index: 4 x slower at 100,000 rows."""
+    return uuid_utils.compat.uuid7()
+
+
+class Record(models.Model):
+    """A row with a UUIDv7 key and the spec's timestamps."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        abstract = True
+
+
+class _CollatedCharField(models.CharField):
+    """A CharField whose MySQL/MariaDB collation is fixed; SQLite compares byte by byte already."""
+
+    mysql_collation = ""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            parameters["collation"] = self.mysql_collation
+        return parameters
+
+
+class AsciiCharField(_CollatedCharField):
+    """Canonical domains and codes: one byte a character, case and trailing characters count.
+
+    The default collation merges `é.com` with `e.com`; domains are stored as A-labels, so ASCII is enough.
+    """
+
+    mysql_collation = "ascii_bin"
+
+
+class ExactCharField(_CollatedCharField):
+    """E-mail addresses and foreign ids: any character, but `josé@x.com` is not `jose@x.com`."""
+
+    mysql_collation = "utf8mb4_bin"

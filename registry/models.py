@@ -1,0 +1,359 @@
+"""What people edit (spec 5): event rules, score configs and weights, prompt templates, domain rules, and what they were.
+
+Uniqueness and ranges are constraints of the database, so that a row written by any hand obeys them. "At most one of"
+is a unique generated column: MariaDB ignores conditional unique constraints.
+"""
+
+import re
+from decimal import Decimal
+
+import idna
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.db.models import Case, F, Q, Value, When
+from simple_history.models import HistoricalRecords
+
+from registry import values
+from registry.columns import AsciiCharField, ExactCharField, Record
+from registry.rules import problem
+
+WEIGHT_MAX = 1000
+PLACEHOLDER = "{{JSON_HERE}}"
+
+
+def one_when(**condition: object) -> models.GeneratedField:
+    """A column that is 1 where the condition holds and NULL elsewhere: unique over it means "at most one such row"."""
+    return models.GeneratedField(
+        expression=Case(When(then=Value(1), **condition), default=None),
+        output_field=models.SmallIntegerField(null=True),
+        db_persist=True,
+    )
+
+
+def within(field: str, low: object, high: object) -> Q:
+    return Q(**{f"{field}__gte": low, f"{field}__lte": high})
+
+
+class SeededRecord(Record):
+    """A row that `seed_registry` may have made. The key is how it knows: a row an admin edits or deletes stays so."""
+
+    seed_key = AsciiCharField(max_length=64, null=True, blank=True, unique=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class ScoreConfig(SeededRecord):
+    """One version of the scoring model. At most one is active; its numbers and weights decide every score."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        DRAFT = "draft"
+        ARCHIVED = "archived"
+
+    name = models.CharField(max_length=64, unique=True)
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.DRAFT)
+    lambda_decay = models.DecimalField(
+        max_digits=8,
+        decimal_places=6,
+        default=Decimal("0.10"),
+        help_text="Decay per day: an event of age d counts weight × e^(−λ·d). Half-life = 0.693 / λ days;"
+        " 0.10 halves the weight every 6.93 days.",
+    )
+    normalize_k = models.PositiveIntegerField(
+        default=80, help_text="Score = 100 × (1 − e^(−raw / k)). Raw points equal to k give 63; larger k, lower scores."
+    )
+    cold_max = models.PositiveSmallIntegerField(default=34, help_text="Cold is 0 up to and including this score.")
+    warm_max = models.PositiveSmallIntegerField(default=69, help_text="Warm ends here; Hot is anything above.")
+    surge_surging_min = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal("1.5"), help_text="Surging from this ratio on."
+    )
+    surge_exploding_min = models.DecimalField(
+        max_digits=8, decimal_places=4, default=Decimal("2.5"), help_text="Exploding above (not at) this ratio."
+    )
+    surge_smoothing = models.DecimalField(
+        max_digits=8,
+        decimal_places=4,
+        default=Decimal("5"),
+        help_text="Added to both windows: ratio = (7 days + this) / (7 days before + this).",
+    )
+    surge_min_raw_7d = models.FloatField(
+        default=0, help_text="Below this many raw points in 7 days the surge is Normal. 0: the plain formula."
+    )
+    surge_rebase_prev = models.BooleanField(
+        default=False,
+        help_text="Age the previous window from its own end, so that steady traffic reads 1.0 and not e^(7λ) = 2.01.",
+    )
+    new_account_days = models.PositiveSmallIntegerField(
+        default=14, help_text="An account first seen fewer than this many days ago is shown as New."
+    )
+    active_marker = one_when(status="active")
+    history = HistoricalRecords(table_name="abm_score_configs_history", excluded_fields=["active_marker"])
+
+    class Meta:
+        db_table = "abm_score_configs"
+        verbose_name = "score config"
+        constraints = [
+            models.UniqueConstraint(fields=["active_marker"], name="score_config_one_active"),
+            models.CheckConstraint(
+                condition=Q(status__in=["active", "draft", "archived"]), name="score_config_status_known"
+            ),
+            models.CheckConstraint(condition=within("lambda_decay", 0, 10), name="score_config_lambda_range"),
+            models.CheckConstraint(condition=within("normalize_k", 1, 1_000_000), name="score_config_k_range"),
+            models.CheckConstraint(
+                condition=Q(cold_max__gte=0, cold_max__lt=F("warm_max"), warm_max__lt=100),
+                name="score_config_stages_in_order",
+            ),
+            models.CheckConstraint(
+                condition=Q(surge_surging_min__gt=0, surge_surging_min__lte=F("surge_exploding_min")),
+                name="score_config_surge_in_order",
+            ),
+            models.CheckConstraint(condition=within("surge_smoothing", 0.0001, 1000), name="score_config_smoothing"),
+            models.CheckConstraint(condition=within("surge_min_raw_7d", 0, 1e9), name="score_config_surge_min_raw"),
+            models.CheckConstraint(condition=within("new_account_days", 0, 90), name="score_config_new_account_days"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.status})"
+
+    def activate(self) -> None:
+        """Make this the active config and archive the one that was. Nothing else may change which one is active."""
+        with transaction.atomic():
+            for config in ScoreConfig.objects.select_for_update().filter(status=self.Status.ACTIVE).exclude(pk=self.pk):
+                config.status = self.Status.ARCHIVED
+                config.save(update_fields=["status", "updated_at"])
+            self.status = self.Status.ACTIVE
+            self.save(update_fields=["status", "updated_at"])
+
+    def parameters(self) -> values.ScoreParameters:
+        return values.ScoreParameters(
+            id=str(self.pk),
+            name=self.name,
+            lambda_decay=float(self.lambda_decay),
+            normalize_k=self.normalize_k,
+            cold_max=self.cold_max,
+            warm_max=self.warm_max,
+            surge_surging_min=float(self.surge_surging_min),
+            surge_exploding_min=float(self.surge_exploding_min),
+            surge_smoothing=float(self.surge_smoothing),
+            surge_min_raw_7d=self.surge_min_raw_7d,
+            surge_rebase_prev=self.surge_rebase_prev,
+            new_account_days=self.new_account_days,
+        )
+
+
+class ScoreWeight(SeededRecord):
+    """Points for an event, in one config; '' for "any" (a NULL would let one combination have two weights)."""
+
+    class Kind(models.TextChoices):
+        EVENT = "event", "event (intent score)"
+        LEAD = "lead", "lead (lead score)"
+
+    score_config = models.ForeignKey(ScoreConfig, on_delete=models.CASCADE, related_name="weights")
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.EVENT)
+    event_name = ExactCharField(max_length=64)
+    content_type = ExactCharField(max_length=64, blank=True, default="", help_text="Empty: any content type.")
+    cta_id = ExactCharField(max_length=64, blank=True, default="", help_text="Empty: any call to action.")
+    weight = models.PositiveSmallIntegerField(help_text="Points of one event on its day, 0 to 1000.")
+    history = HistoricalRecords(table_name="abm_score_weights_history")
+
+    class Meta:
+        db_table = "abm_score_weights"
+        verbose_name = "score weight"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["score_config", "kind", "event_name", "content_type", "cta_id"], name="score_weight_once"
+            ),
+            models.CheckConstraint(condition=within("weight", 0, WEIGHT_MAX), name="score_weight_range"),
+            models.CheckConstraint(condition=Q(kind__in=["event", "lead"]), name="score_weight_kind_known"),
+            models.CheckConstraint(condition=~Q(event_name=""), name="score_weight_names_an_event"),
+        ]
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.event_name, self.content_type, self.cta_id])) + f": {self.weight}"
+
+
+class EventRule(SeededRecord):
+    """What a path means. Enabled rules are tried by ascending (priority, id); the first match wins."""
+
+    enabled = models.BooleanField(default=True)
+    priority = models.PositiveIntegerField(default=100, help_text="Lower is tried first.")
+    event_name = ExactCharField(max_length=64, default="page_view", help_text="Exact, or with a trailing *.")
+    match_type = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in values.MatchType])
+    match_value = models.CharField(max_length=512, help_text="Matched against the path, upper or lower case alike.")
+    content_type = ExactCharField(
+        max_length=64, blank=True, default="", help_text=r"Filled in where the event has none. \1 = the first group."
+    )
+    lane = ExactCharField(
+        max_length=64, blank=True, default="", help_text=r"Filled in where the event has none. \1 = the first group."
+    )
+    weight_override = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Instead of the weight table, 0 to 1000."
+    )
+    score_config = models.ForeignKey(
+        ScoreConfig, null=True, blank=True, on_delete=models.CASCADE, help_text="Empty: rule of every config."
+    )
+    notes = models.TextField(blank=True, default="")
+    history = HistoricalRecords(table_name="abm_event_rules_history")
+
+    class Meta:
+        db_table = "abm_event_rules"
+        verbose_name = "event rule"
+        indexes = [models.Index(fields=["enabled", "priority"], name="event_rule_order")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(match_type__in=[kind.value for kind in values.MatchType]), name="event_rule_match_known"
+            ),
+            models.CheckConstraint(condition=~Q(match_value=""), name="event_rule_has_pattern"),
+            models.CheckConstraint(condition=~Q(event_name=""), name="event_rule_has_event"),
+            models.CheckConstraint(
+                condition=Q(weight_override__isnull=True) | within("weight_override", 0, WEIGHT_MAX),
+                name="event_rule_override_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.priority} {self.event_name} {self.match_type} {self.match_value}"
+
+    def clean(self) -> None:
+        why = problem(self.value())
+        if why:
+            raise ValidationError({"match_value": why})
+        if self.weight_override is not None and self.weight_override > WEIGHT_MAX:
+            raise ValidationError({"weight_override": f"0 to {WEIGHT_MAX}."})
+
+    def value(self) -> values.Rule:
+        return values.Rule(
+            id=str(self.pk),
+            priority=self.priority,
+            event_name=self.event_name,
+            match_type=self.match_type,
+            match_value=self.match_value,
+            content_type=self.content_type,
+            lane=self.lane,
+            weight_override=self.weight_override,
+        )
+
+
+class PromptTemplate(SeededRecord):
+    """The prompt of an account brief for a lane, persona and stage; `*` is any. At most one enabled of each."""
+
+    enabled = models.BooleanField(default=True)
+    lane = ExactCharField(max_length=64, default=values.ANY)
+    persona = models.CharField(
+        max_length=16,
+        default=values.ANY,
+        choices=[(values.ANY, "any"), *((persona.value, persona.value) for persona in values.Persona)],
+    )
+    intent_stage = models.CharField(
+        max_length=8,
+        default=values.ANY,
+        choices=[(values.ANY, "any"), *((stage.value, stage.value) for stage in values.IntentStage)],
+    )
+    version = models.CharField(max_length=32, default="v1")
+    system_prompt = models.TextField()
+    user_prompt_template = models.TextField(help_text=f"Must contain {PLACEHOLDER}, where the account's facts go.")
+    max_words = models.PositiveSmallIntegerField(default=180)
+    enabled_marker = one_when(enabled=True)
+    history = HistoricalRecords(table_name="abm_prompt_templates_history", excluded_fields=["enabled_marker"])
+
+    class Meta:
+        db_table = "abm_prompt_templates"
+        verbose_name = "prompt template"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lane", "persona", "intent_stage", "enabled_marker"], name="prompt_template_one_enabled"
+            ),
+            models.CheckConstraint(
+                condition=Q(user_prompt_template__contains=PLACEHOLDER), name="prompt_template_has_placeholder"
+            ),
+            models.CheckConstraint(condition=within("max_words", 20, 2000), name="prompt_template_max_words"),
+            models.CheckConstraint(
+                condition=Q(persona__in=[values.ANY, *values.Persona]), name="prompt_template_persona_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(intent_stage__in=[values.ANY, *values.IntentStage]), name="prompt_template_stage_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lane}/{self.persona}/{self.intent_stage} {self.version}"
+
+    def clean(self) -> None:
+        if PLACEHOLDER not in self.user_prompt_template:
+            raise ValidationError({"user_prompt_template": f"{PLACEHOLDER} is missing: the model would see no facts."})
+
+    def value(self) -> values.Prompt:
+        return values.Prompt(
+            id=str(self.pk),
+            lane=self.lane,
+            persona=self.persona,
+            intent_stage=self.intent_stage,
+            version=self.version,
+            system_prompt=self.system_prompt,
+            user_prompt_template=self.user_prompt_template,
+            max_words=self.max_words,
+        )
+
+
+class DomainRule(SeededRecord):
+    """What a domain is: personal, a platform, or an account nobody should call (design 4). Acts on all history."""
+
+    KINDS = [
+        (values.DomainRuleKind.PERSONAL.value, "personal mail: never an account"),
+        (values.DomainRuleKind.NOT_PERSONAL.value, "not personal, against the shipped list"),
+        (values.DomainRuleKind.PLATFORM.value, "platform: a page there says nothing of its owner"),
+        *((kind.value, f"suppress: {kind.value}") for kind in values.DomainRuleKind if kind in values.SUPPRESSING),
+    ]
+    enabled = models.BooleanField(default=True)
+    domain = AsciiCharField(max_length=255, help_text="example.com, or *.example.com for it and everything below it.")
+    kind = models.CharField(max_length=16, choices=KINDS)
+    reason = models.CharField(max_length=255, blank=True, default="")
+    expires_on = models.DateField(null=True, blank=True, help_text="Last day on which the rule counts; empty: for good.")
+    history = HistoricalRecords(table_name="abm_domain_rules_history")
+
+    class Meta:
+        db_table = "abm_domain_rules"
+        verbose_name = "domain rule"
+        constraints = [
+            models.UniqueConstraint(fields=["domain", "kind"], name="domain_rule_once"),
+            models.CheckConstraint(
+                condition=Q(kind__in=[kind.value for kind in values.DomainRuleKind]), name="domain_rule_kind_known"
+            ),
+            models.CheckConstraint(condition=~Q(domain=""), name="domain_rule_has_domain"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.domain}: {self.kind}"
+
+    def clean(self) -> None:
+        self.domain = canonical_pattern(self.domain)
+
+    def value(self) -> values.DomainRuleValue:
+        return values.DomainRuleValue(self.domain, self.kind, self.reason, self.expires_on)
+
+
+def canonical_pattern(text: str) -> str:
+    """`*.Bücher.example` → `*.xn--bcher-kva.example`; ValidationError for what is no domain."""
+    wildcard, name = ("*.", text.strip()[2:]) if text.strip().startswith("*.") else ("", text.strip())
+    try:
+        domain = idna.encode(name.rstrip("."), uts46=True).decode().lower()
+    except idna.IDNAError as error:
+        raise ValidationError({"domain": f"Not a domain: {error}."}) from error
+    if not re.fullmatch(r"(?!\d+(\.\d+)*$)[a-z0-9-]+(\.[a-z0-9-]+)+", domain):
+        raise ValidationError({"domain": "Write a domain such as example.com or *.example.com."})
+    return wildcard + domain.removeprefix("www.")
+
+
+class RegistryRevision(Record):
+    """The whole registry that some score was made with, kept under the hash of its content (design 3)."""
+
+    digest = AsciiCharField(max_length=64, unique=True)
+    content_json = models.JSONField()
+
+    class Meta:
+        db_table = "abm_registry_revisions"
+        verbose_name = "registry revision"
+
+    def __str__(self) -> str:
+        return self.digest[:12]
