@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.contrib.auth.management import create_permissions
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
 from django.core.exceptions import PermissionDenied
@@ -71,11 +72,18 @@ def keep_staff_in_step(user: User) -> None:
 
 def make_groups(sender: AppConfig, **kwargs: Any) -> None:
     """After a migration: both groups exist and internal_admin may do what Django admin offers. Safe to repeat."""
+    for app in (*SEEN_BY_ADMINS, "auth"):
+        create_permissions(apps.get_app_config(app), verbosity=0)  # on a first migrate they do not exist yet
     Group.objects.get_or_create(name=SALES)
     admins, _ = Group.objects.get_or_create(name=INTERNAL_ADMIN)
-    wanted = [f"view_{model._meta.model_name}" for app in SEEN_BY_ADMINS for model in apps.get_app_config(app).get_models()]
+    wanted = [
+        f"view_{model._meta.model_name}" for app in SEEN_BY_ADMINS for model in apps.get_app_config(app).get_models()
+    ]
     wanted += [
-        f"{verb}_{model}" for models in EDITED_BY_ADMINS.values() for model in models for verb in ("add", "change", "delete", "view")
+        f"{verb}_{model}"
+        for models in EDITED_BY_ADMINS.values()
+        for model in models
+        for verb in ("add", "change", "delete", "view")
     ]
     admins.permissions.set(
         Permission.objects.filter(content_type__app_label__in=[*SEEN_BY_ADMINS, "auth"], codename__in=wanted)

@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 
@@ -9,4 +9,5 @@ class AbmProjectConfig(AppConfig):
     def ready(self) -> None:
         from abm_project import access, checks  # noqa: F401, PLC0415 - apps are not loaded before ready()
 
-        post_migrate.connect(access.make_groups, sender=self)
+        # Named after the app whose tables it writes: Django sends no signal for an app without models, such as this one.
+        post_migrate.connect(access.make_groups, sender=apps.get_app_config("auth"))

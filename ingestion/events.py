@@ -13,7 +13,7 @@ class Cell(NamedTuple):
     lane: str
     cta_id: str
     path: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs of a cell
 
 
 @dataclass(frozen=True, slots=True)

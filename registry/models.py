@@ -1,4 +1,4 @@
-"""What people edit (spec 5): event rules, score configs and weights, prompt templates, domain rules, and what they were.
+"""What people edit (spec 5), and what it was: event rules, score configs and weights, prompt templates, domain rules.
 
 Uniqueness and ranges are constraints of the database, so that a row written by any hand obeys them. "At most one of"
 is a unique generated column: MariaDB ignores conditional unique constraints.
@@ -309,7 +309,9 @@ class DomainRule(SeededRecord):
     domain = AsciiCharField(max_length=255, help_text="example.com, or *.example.com for it and everything below it.")
     kind = models.CharField(max_length=16, choices=KINDS)
     reason = models.CharField(max_length=255, blank=True, default="")
-    expires_on = models.DateField(null=True, blank=True, help_text="Last day on which the rule counts; empty: for good.")
+    expires_on = models.DateField(
+        null=True, blank=True, help_text="Last day on which the rule counts; empty: for good."
+    )
     history = HistoricalRecords(table_name="abm_domain_rules_history")
 
     class Meta:

@@ -21,7 +21,7 @@ _EXPANSION = re.compile(r"\\(\d)")
 
 @lru_cache(maxsize=65_536)
 def slug(text: str) -> str:
-    """A lane or content type as it is stored: lower case, anything but letters, digits, `_` and `-` made `_`, 64 long."""
+    """A lane or content type as stored: lower case, all but letters, digits, `_` and `-` made `_`, at most 64 long."""
     return _NOT_SLUG.sub("_", text.strip().lower()).strip("_")[:NAME_LENGTH]
 
 
@@ -37,7 +37,7 @@ def as_regex(match_type: str, match_value: str) -> str:
     """The rule's pattern as one RE2 expression that is searched for anywhere in the path."""
     if match_type == MatchType.PATH_REGEX:
         return match_value
-    literal = re2.escape(match_value)
+    literal = str(re2.escape(match_value))
     if match_type == MatchType.PATH_PREFIX:
         return f"^{literal}"
     if match_type == MatchType.EQUALS:
@@ -69,7 +69,7 @@ def problem(rule: Rule) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What an event counts as, and the rule that said so (None when the event said it all itself or no rule matched)."""
+    """What an event counts as, and the rule that said so: None when the event said it all or no rule matched."""
 
     content_type: str
     lane: str

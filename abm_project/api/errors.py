@@ -48,7 +48,11 @@ def _flatten(details: Any, attr: str = "") -> Iterator[dict[str, Any]]:
     """Nested details as one entry per message; `attr` is the dotted path of the field, None for the whole body."""
     if isinstance(details, dict) and set(details) == {"message", "code"}:
         name = attr.removesuffix(".non_field_errors")
-        yield {"attr": None if name in ("", "non_field_errors") else name, "code": details["code"], "detail": str(details["message"])}
+        yield {
+            "attr": None if name in ("", "non_field_errors") else name,
+            "code": details["code"],
+            "detail": str(details["message"]),
+        }
     elif isinstance(details, dict):
         for key, value in details.items():
             yield from _flatten(value, f"{attr}.{key}" if attr else str(key))

@@ -1,0 +1,178 @@
+"""Whose is this domain? Key → account, decided when facts are scored and never when they are stored (design 4).
+
+Aliases, merges, personal, platform and suppressed domains and the grouping scope are all looked up here; so a change of
+any of them acts on all history, and taking it back restores what was.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.domains import (
+    SHIPPED_VERSION,
+    is_personal,
+    is_platform,
+    normalize_domain_from_url,
+    registrable_domain,
+)
+from accounts.models import CompanyDomain, ProspectCompany
+from registry.values import SUPPRESSING, DomainRuleKind, DomainRuleValue
+
+MERGE_DEPTH = 50  # a longer chain is a cycle made by hand
+
+
+class CannotMerge(Exception):
+    """The merge or alias would make no sense; the text says why."""
+
+
+class Resolution(NamedTuple):
+    """Where a key's facts go: `domain` is the account's own domain, None when no account may have them and `reason`
+    says why (personal, platform); with a domain, a reason is the suppression under which they are not scored."""
+
+    domain: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class DomainRules:
+    """The domain rules in force on one day, looked up by domain."""
+
+    by_pattern: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def in_force(cls, rules: Iterable[DomainRuleValue], as_of: date) -> "DomainRules":
+        found: dict[str, list[str]] = defaultdict(list)
+        for rule in rules:
+            if rule.in_force(as_of):
+                found[rule.pattern].append(rule.kind)
+        return cls({pattern: tuple(sorted(kinds)) for pattern, kinds in found.items()})
+
+    def kinds(self, domain: str) -> tuple[str, ...]:
+        """The kinds the domain is of: its own rules first, then `*.` rules of it and of every parent, nearest first."""
+        if not self.by_pattern:
+            return ()
+        labels = domain.split(".")
+        parents = (".".join(labels[start:]) for start in range(len(labels)))
+        wild = [kind for parent in parents for kind in self.by_pattern.get(f"*.{parent}", ())]
+        return (*self.by_pattern.get(domain, ()), *wild)
+
+    def is_personal(self, domain: str) -> bool:
+        """The nearest rule decides; without one, the shipped list."""
+        for kind in self.kinds(domain):
+            if kind in (DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL):
+                return kind == DomainRuleKind.PERSONAL
+        return is_personal(domain)
+
+    def is_platform(self, domain: str) -> bool:
+        return DomainRuleKind.PLATFORM in self.kinds(domain) or is_platform(domain)
+
+    def suppressed_as(self, domain: str) -> str:
+        """The kind under which the account is suppressed, '' when it is not."""
+        return next((kind for kind in self.kinds(domain) if kind in SUPPRESSING), "")
+
+
+class Resolver:
+    """All that decides whose a key is, as of one day. Holds the exceptions only (aliases, merges, rules), not the
+    accounts, so that its size does not grow with their number."""
+
+    def __init__(self, homes: Mapping[str, str], rules: DomainRules, scope: str) -> None:
+        self.homes, self.rules, self.scope = homes, rules, scope
+        self._keys: dict[str, list[str]] = defaultdict(list)
+        for domain, home in sorted(homes.items()):
+            self._keys[home].append(domain)
+
+    def resolve(self, key: str) -> Resolution:
+        """The account a canonical key belongs to. What an admin said of the very domain beats every list."""
+        home = self.homes.get(key)
+        if home is None:
+            base = self._grouped(key)
+            home = self.homes.get(base, base)
+            if home == base and (unusable := self._unusable(key) or self._unusable(base)):
+                return Resolution(None, unusable)
+        return Resolution(home, self.rules.suppressed_as(key) or self.rules.suppressed_as(home))
+
+    def explicit_keys(self, domain: str) -> list[str]:
+        """The account's own domain and those mapped to it by alias or merge, its family."""
+        return [domain, *self._keys.get(domain, ())]
+
+    def _grouped(self, key: str) -> str:
+        return (registrable_domain(key) or key) if self.scope == "registrable" else key
+
+    def _unusable(self, domain: str) -> str:
+        if self.rules.is_personal(domain):
+            return DomainRuleKind.PERSONAL
+        return DomainRuleKind.PLATFORM if self.rules.is_platform(domain) else ""
+
+
+def load_resolver(domain_rules: Iterable[DomainRuleValue], as_of: date) -> Resolver:
+    """The resolver of today's aliases and merges with these domain rules, as of a day (rules can expire)."""
+    merged = dict(
+        ProspectCompany.objects.filter(merged_into__isnull=False).values_list("domain", "merged_into__domain")
+    )
+    aliases = CompanyDomain.objects.values_list("domain", "prospect_company__domain")
+    homes = {domain: root_of(parent, merged) for domain, parent in merged.items()}
+    homes |= {domain: root_of(owner, merged) for domain, owner in aliases}
+    return Resolver(homes, DomainRules.in_force(domain_rules, as_of), settings.ACCOUNT_KEY_SCOPE)
+
+
+def root_of(domain: str, merged: Mapping[str, str]) -> str:
+    """The account at the end of the chain of merges."""
+    for _ in range(MERGE_DEPTH):
+        if domain not in merged:
+            return domain
+        domain = merged[domain]
+    raise CannotMerge(f"{domain} is merged into itself through a chain; un-merge one of them.")
+
+
+def resolution_settings() -> dict[str, str]:
+    """What decides a key's account besides the registry; part of every registry revision."""
+    return {"scope": settings.ACCOUNT_KEY_SCOPE, "shipped_lists": SHIPPED_VERSION}
+
+
+def merge(company: ProspectCompany, into: ProspectCompany) -> None:
+    """Point `company` at `into`: nothing moves, its domains count for the other account from the next scores on."""
+    with transaction.atomic():
+        # Locked in the order of their domains, so that two opposite merges at once cannot make a cycle.
+        both = ProspectCompany.objects.select_for_update().filter(pk__in=[company.pk, into.pk]).order_by("domain")
+        locked = {row.pk: row for row in both}
+        target = locked[into.pk]
+        for _ in range(MERGE_DEPTH):
+            if target.pk == company.pk:
+                raise CannotMerge(f"{into.domain} belongs to {company.domain} already.")
+            if target.merged_into is None:
+                break
+            target = target.merged_into
+        company.merged_into = into
+        company.save(update_fields=["merged_into", "updated_at"])
+
+
+def unmerge(company: ProspectCompany) -> None:
+    """Take a merge back: everything is as it was, from the next scores on."""
+    company.merged_into = None
+    company.save(update_fields=["merged_into", "updated_at"])
+
+
+def add_alias(company: ProspectCompany, text: str) -> None:
+    """Make a further domain count for the account. A domain that is an account already is merged instead."""
+    domain = normalize_domain_from_url(text)
+    if domain is None:
+        raise CannotMerge(f"{text!r} is no domain.")
+    other = ProspectCompany.objects.filter(domain=domain).first()
+    if other is not None:
+        merge(other, company)
+        return
+    alias, created = CompanyDomain.objects.get_or_create(domain=domain, defaults={"prospect_company": company})
+    if not created and alias.prospect_company_id != company.pk:
+        raise CannotMerge(f"{domain} is a domain of {alias.prospect_company} already.")
+
+
+def remove_alias(company: ProspectCompany, domain: str) -> None:
+    """Take an alias back, whether it was a further domain or a merge."""
+    CompanyDomain.objects.filter(prospect_company=company, domain=domain).delete()
+    for merged in ProspectCompany.objects.filter(merged_into=company, domain=domain):
+        unmerge(merged)

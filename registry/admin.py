@@ -1,0 +1,97 @@
+"""Plain editing of the registry; pages that show consequences come from abm_project."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from simple_history.admin import SimpleHistoryAdmin
+
+from registry.loader import clear_cache
+from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
+
+
+class RegistryAdmin(SimpleHistoryAdmin):
+    """Edits count in this process at once, elsewhere within REGISTRY_TTL_SECONDS; scores change at the next run."""
+
+    readonly_fields = ("created_at", "updated_at")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        clear_cache()
+
+
+@admin.register(EventRule)
+class EventRuleAdmin(RegistryAdmin):
+    list_display = (
+        "priority",
+        "event_name",
+        "match_type",
+        "match_value",
+        "content_type",
+        "lane",
+        "weight_override",
+        "enabled",
+    )
+    list_display_links = ("match_value",)
+    list_filter = ("enabled", "match_type", "event_name", "lane", "content_type")
+    search_fields = ("match_value", "lane", "content_type", "notes")
+    ordering = ("priority", "id")
+
+
+class ScoreWeightInline(admin.TabularInline):
+    model = ScoreWeight
+    extra = 0
+    fields = ("kind", "event_name", "content_type", "cta_id", "weight")
+    ordering = ("kind", "event_name", "content_type", "cta_id")
+
+
+@admin.register(ScoreConfig)
+class ScoreConfigAdmin(RegistryAdmin):
+    list_display = ("name", "status", "lambda_decay", "normalize_k", "cold_max", "warm_max", "updated_at")
+    list_filter = ("status",)
+    ordering = ("name",)
+    inlines = (ScoreWeightInline,)
+    readonly_fields = (*RegistryAdmin.readonly_fields, "status")
+    actions = ("activate",)
+
+    @admin.action(description="Activate the chosen config (archives the active one)")
+    def activate(self, request: HttpRequest, queryset: QuerySet[ScoreConfig]) -> None:
+        chosen = list(queryset)
+        if len(chosen) != 1:
+            self.message_user(request, "Choose exactly one config.", messages.ERROR)
+            return
+        chosen[0].activate()
+        clear_cache()
+        self.message_user(request, f"{chosen[0].name} is active and decides the next scores.", messages.SUCCESS)
+
+
+@admin.register(PromptTemplate)
+class PromptTemplateAdmin(RegistryAdmin):
+    list_display = ("lane", "persona", "intent_stage", "version", "enabled", "updated_at")
+    list_filter = ("enabled", "persona", "intent_stage", "lane")
+    search_fields = ("lane", "version", "user_prompt_template")
+    ordering = ("lane", "persona", "intent_stage", "version")
+
+
+@admin.register(DomainRule)
+class DomainRuleAdmin(RegistryAdmin):
+    list_display = ("domain", "kind", "reason", "expires_on", "enabled")
+    list_filter = ("enabled", "kind")
+    search_fields = ("domain", "reason")
+    ordering = ("domain", "kind")
+
+
+@admin.register(RegistryRevision)
+class RegistryRevisionAdmin(admin.ModelAdmin):
+    list_display = ("digest", "created_at")
+    ordering = ("-created_at",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False

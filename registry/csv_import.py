@@ -1,0 +1,177 @@
+"""Registry rows from a CSV file: every line is checked by the same rules as the admin, and all or none is written."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+from django.forms import ModelForm, modelform_factory
+
+from registry.models import DomainRule, EventRule, PromptTemplate, ScoreConfig, ScoreWeight, canonical_pattern
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file of this kind may say, and what makes two rows the same row."""
+
+    model: type[models.Model]
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def required(self) -> set[str]:
+        return {name for name in self.key if not self.model._meta.get_field(name).has_default()} - {"score_config"}
+
+
+TABLES = {
+    "event_rules": Table(
+        EventRule,
+        ("score_config", "event_name", "match_type", "match_value"),
+        (
+            "enabled", "priority", "event_name", "match_type", "match_value", "content_type", "lane",
+            "weight_override", "score_config", "notes",
+        ),
+    ),
+    "score_weights": Table(
+        ScoreWeight,
+        ("score_config", "kind", "event_name", "content_type", "cta_id"),
+        ("score_config", "kind", "event_name", "content_type", "cta_id", "weight"),
+    ),
+    "prompt_templates": Table(
+        PromptTemplate,
+        ("lane", "persona", "intent_stage", "version"),
+        (
+            "enabled", "lane", "persona", "intent_stage", "version", "system_prompt", "user_prompt_template",
+            "max_words",
+        ),
+    ),
+    "domain_rules": Table(
+        DomainRule, ("domain", "kind"), ("enabled", "domain", "kind", "reason", "expires_on")
+    ),
+}  # fmt: skip
+
+
+class ImportRefused(Exception):
+    """The file has errors; nothing was written. `errors` has one line of text for each."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+@dataclass
+class ImportReport:
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: int = 0
+
+
+def import_rows(kind: str, path: Path, *, dry_run: bool = False) -> ImportReport:
+    """Create or update the file's rows. ImportRefused with every error of the file, and nothing written, if any."""
+    table, report, errors = TABLES[kind], ImportReport(), []
+    seen: dict[tuple[Any, ...], int] = {}
+    with transaction.atomic():
+        for line, row in read_rows(table, path):
+            try:
+                values = typed(table, row)
+                key = tuple(values.get(name) for name in table.key)
+                if key in seen:
+                    raise ValidationError(f"the same row as line {seen[key]}")
+                seen[key] = line
+                save(table, values, report)
+            except ValidationError as error:
+                errors += [f"{path.name} line {line}: {message}" for message in messages(error)]
+        if errors:
+            raise ImportRefused(errors)
+        transaction.set_rollback(dry_run)
+    return report
+
+
+def read_rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The file's rows with their line numbers; ImportRefused for a file that is no such CSV."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = reader.fieldnames or []
+            unknown, missing = set(columns) - set(table.columns), table.required - set(columns)
+            if unknown or missing or len(set(columns)) < len(columns):
+                raise ImportRefused([header_problem(path, table, unknown, missing)])
+            for row in reader:
+                if None in row or None in row.values():
+                    raise ImportRefused([f"{path.name} line {reader.line_num}: not {len(columns)} cells."])
+                yield reader.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ImportRefused([f"{path.name}: cannot be read as CSV in UTF-8: {error}"]) from error
+
+
+def header_problem(path: Path, table: Table, unknown: set[str], missing: set[str]) -> str:
+    said = [f"unknown column {name}" for name in sorted(unknown)] + [f"no column {name}" for name in sorted(missing)]
+    return f"{path.name}: {', '.join(said) or 'a column twice'}. Columns: {', '.join(table.columns)}."
+
+
+def typed(table: Table, row: dict[str, str]) -> dict[str, Any]:
+    """The row's cells as a form takes them: config by name (default: the active one for weights), booleans in words."""
+    values: dict[str, Any] = {
+        name: cell.strip() if name != "user_prompt_template" else cell for name, cell in row.items()
+    }
+    if "enabled" in values:
+        values["enabled"] = boolean(values["enabled"])
+    if "score_config" in table.columns:
+        values["score_config"] = config_named(values.get("score_config", ""), required=table.model is ScoreWeight)
+    if table.model is DomainRule:
+        values["domain"] = canonical_pattern(values["domain"])
+    for name in table.key:
+        if not values.get(name) and table.model._meta.get_field(name).has_default():
+            values[name] = table.model._meta.get_field(name).get_default()
+    return values
+
+
+def boolean(cell: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if cell.lower() not in words:
+        raise ValidationError({"enabled": f"{cell!r} is neither 1 nor 0."})
+    return words[cell.lower()]
+
+
+def config_named(name: str, *, required: bool) -> Any:
+    if not name and not required:
+        return None
+    chosen = ScoreConfig.objects.filter(name=name) if name else ScoreConfig.objects.filter(status="active")
+    config = chosen.first()
+    if config is None:
+        raise ValidationError({"score_config": f"no config named {name!r}" if name else "no config is active"})
+    return config.pk
+
+
+def save(table: Table, values: dict[str, Any], report: ImportReport) -> None:
+    found = table.model._default_manager.filter(**same(table, values)).first()
+    before = str(found) if found else ""
+    form: ModelForm[Any] = modelform_factory(table.model, fields=list(values))(values, instance=found)
+    if not form.is_valid():
+        raise ValidationError(form.errors.as_data())
+    if found is None:
+        report.created.append(str(form.save()))
+    elif form.has_changed():
+        saved = form.save()
+        report.updated.append(
+            f"{before} → {saved}" if before != str(saved) else f"{saved} ({', '.join(form.changed_data)})"
+        )
+    else:
+        report.unchanged += 1
+
+
+def same(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    """The lookup of the stored row; `= NULL` finds nothing in SQL, so an empty config is asked for by IS NULL."""
+    return {
+        (name if values[name] is not None else f"{name}__isnull"): (values[name] if values[name] is not None else True)
+        for name in table.key
+    }
+
+
+def messages(error: ValidationError) -> list[str]:
+    if hasattr(error, "error_dict"):
+        return [f"{name}: {text}" for name, texts in error.message_dict.items() for text in texts]
+    return list(error.messages)

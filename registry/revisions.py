@@ -1,0 +1,48 @@
+"""Content-addressed registry revisions: what a score was made with, kept for as long as the score (design 3)."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from registry.loader import Registry
+from registry.models import RegistryRevision
+from registry.values import DomainRuleValue, Rule, ScoreParameters, Weights
+
+
+def content(registry: Registry, resolution: dict[str, str]) -> dict[str, Any]:
+    """The registry as plain JSON. `resolution` is what else decides whose a domain is: the scope setting and the
+    version of the shipped lists."""
+    return {
+        "config": asdict(registry.parameters),
+        "weights": sorted([*key, weight] for key, weight in registry.weights.points.items()),
+        "rules": [asdict(rule) for rule in registry.rules],
+        "domain_rules": [
+            asdict(rule) | {"expires_on": rule.expires_on and rule.expires_on.isoformat()}
+            for rule in registry.domain_rules
+        ],
+        "resolution": resolution,
+    }
+
+
+def record(registry: Registry, resolution: dict[str, str]) -> RegistryRevision:
+    """The stored revision with this content; made when the content is new."""
+    stored = content(registry, resolution)
+    digest = hashlib.sha256(json.dumps(stored, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    revision, _ = RegistryRevision.objects.get_or_create(digest=digest, defaults={"content_json": stored})
+    return revision
+
+
+def registry_of(revision: RegistryRevision) -> Registry:
+    """The registry as it was: scores of its time can be computed and explained again."""
+    stored = revision.content_json
+    return Registry(
+        parameters=ScoreParameters(**stored["config"]),
+        weights=Weights({(event, kind, cta): weight for event, kind, cta, weight in stored["weights"]}),
+        rules=tuple(Rule(**rule) for rule in stored["rules"]),
+        domain_rules=tuple(
+            DomainRuleValue(**(rule | {"expires_on": rule["expires_on"] and date.fromisoformat(rule["expires_on"])}))
+            for rule in stored["domain_rules"]
+        ),
+    )

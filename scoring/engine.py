@@ -1,0 +1,242 @@
+"""The score of one account on one day: a pure function of its facts, its lead requests and the registry (spec 6).
+
+Points are integers (weight × count) summed per day and lane; each day's sum is multiplied by its decay once and the
+days are added with `math.fsum`. So the result does not depend on the order of the facts, on the database, or on how
+many domains the account's activity came in under: run twice, the same to the last bit.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from ingestion.events import AccountDay, Cell, LeadMark
+from registry.rules import RuleSet
+from registry.values import IntentStage, Rule, ScoreParameters, SurgeLevel, Weights
+from scoring.decay import decay
+from scoring.normalize import intent_score
+from scoring.stage import intent_stage
+from scoring.surge import surge_level, surge_ratio
+from scoring.weights import PAGE_VIEW, weigh
+from scoring.why_hot import key_events, why_hot
+
+WEEK, MONTH = 7, 30  # the windows' lengths are in the columns' names
+KEPT = 10  # categories and pages a snapshot keeps
+NOTED = 10_000  # distinct unmatched paths a run keeps count of
+NO_LANE = "other"
+FORM_SUBMITTED = "form_submitted"
+
+
+class Weighed(NamedTuple):
+    """What one event of a cell counts as."""
+
+    content_type: str
+    lane: str
+    category: str
+    weight: int
+    weight_source: str
+    rule: Rule | None
+
+
+class Classifier:
+    """Rules and weights over cells, each distinct cell decided once.
+
+    `unmatched` and `unweighed` collect, for the operators, page views no rule knew and events no weight knew.
+    """
+
+    def __init__(self, rules: RuleSet, weights: Weights) -> None:
+        self.rules, self.weights = rules, weights
+        self.unmatched: Counter[str] = Counter()
+        self.unweighed: Counter[str] = Counter()
+        self._decided: dict[tuple[str, str, str, str, str], Weighed] = {}
+
+    def weigh(self, cell: Cell) -> Weighed:
+        key = cell[:5]
+        decided = self._decided.get(key)
+        if decided is None:
+            if len(self._decided) >= 200_000:  # bounds memory over millions of distinct paths
+                self._decided.clear()
+            decided = self._decided[key] = self._decide(cell)
+        if decided.weight_source == "no weight":
+            note(self.unweighed, cell.event, cell.count)
+        if cell.event == PAGE_VIEW and decided.rule is None and not cell.content_type:
+            note(self.unmatched, cell.path, cell.count)
+        return decided
+
+    def _decide(self, cell: Cell) -> Weighed:
+        found = self.rules.classify(cell.event, cell.path, cell.content_type, cell.lane)
+        weight, source = weigh(self.weights, cell.event, found.content_type, cell.cta_id, found.weight_override)
+        category = category_of(cell.event, found.content_type, cell.cta_id)
+        return Weighed(found.content_type, found.lane, category, weight, source, found.rule)
+
+
+def note(tally: Counter[str], what: str, count: int) -> None:
+    """Count for the operators, without letting a million distinct paths fill the memory."""
+    if what in tally or len(tally) < NOTED:
+        tally[what] += count
+
+
+def category_of(event: str, content_type: str, cta_id: str) -> str:
+    """The content type of a page view, else the cta of a click, else the event's name."""
+    if event == PAGE_VIEW:
+        return content_type or NO_LANE
+    return cta_id or event
+
+
+@dataclass(frozen=True, slots=True)
+class AccountScore:
+    """One snapshot's values; the fields are the columns of `daily_account_intent`."""
+
+    raw_score_7d: float
+    raw_score_prev_7d: float
+    raw_score_30d: float
+    intent_score: int
+    intent_stage: IntentStage
+    surge_ratio: float
+    surge_level: SurgeLevel
+    unique_people_7d: int
+    top_lane: str
+    top_lane_30d: str
+    is_new: bool
+    last_seen_at: datetime | None
+    lane_scores_7d_json: dict[str, float] = field(default_factory=dict)
+    lane_scores_30d_json: dict[str, float] = field(default_factory=dict)
+    top_categories_7d_json: dict[str, dict[str, float]] = field(default_factory=dict)
+    top_pages_7d_json: dict[str, int] = field(default_factory=dict)
+    key_events_7d_json: dict[str, int] = field(default_factory=dict)
+    why_hot_json: list[str] = field(default_factory=list)
+
+
+def cells_between(
+    days: Iterable[AccountDay], leads: Sequence[LeadMark], first: date, last: date
+) -> list[tuple[date, Cell]]:
+    """Every cell of the days `first`..`last`, and one for each lead request that the activity did not show (design 3).
+
+    Ad blockers hide form submissions: per day, extra = max(0, leads − form_submitted events), the newest leads first.
+    """
+    seen: Counter[date] = Counter()
+    found = []
+    for day in days:
+        if first <= day.date <= last:
+            for cell in day.cells:
+                found.append((day.date, cell))
+                if cell.event == FORM_SUBMITTED:
+                    seen[day.date] += cell.count
+    unseen: dict[date, list[LeadMark]] = defaultdict(list)
+    for lead in sorted(leads, key=lambda lead: (lead.submitted_at, lead.lane), reverse=True):
+        day_of_lead = lead.submitted_at.date()
+        if first <= day_of_lead <= last:
+            unseen[day_of_lead].append(lead)
+    for of_day, marks in unseen.items():
+        extra = max(0, len(marks) - seen[of_day])
+        found += [(of_day, Cell(FORM_SUBMITTED, "", lead.lane, "", "", 1)) for lead in marks[:extra]]
+    return found
+
+
+def score_account(
+    days: Sequence[AccountDay],
+    leads: Sequence[LeadMark],
+    classifier: Classifier,
+    parameters: ScoreParameters,
+    as_of: date,
+    *,
+    first_seen: date | None = None,
+) -> AccountScore:
+    """Score an account for the UTC day `as_of` from its facts and leads of the 31 days up to it.
+
+    `first_seen` is its first day of activity or lead ever, where that is known to be earlier than what is passed.
+    Facts after `as_of` are not scored.
+    """
+    points: dict[tuple[int, str], int] = defaultdict(int)  # (age, lane) → weight × count, exact
+    week: dict[str, list[int]] = {}  # category → [count, points per age of the week]
+    pages: Counter[str] = Counter()
+    kinds: Counter[tuple[str, str]] = Counter()
+    for day, cell in cells_between(days, leads, as_of - timedelta(days=MONTH - 1), as_of):
+        age = (as_of - day).days
+        weighed = classifier.weigh(cell)
+        points[age, weighed.lane] += weighed.weight * cell.count
+        if age < WEEK:
+            tally = week.setdefault(weighed.category, [0] * (1 + WEEK))
+            tally[0] += cell.count
+            tally[1 + age] += weighed.weight * cell.count
+            kinds[cell.event, weighed.category] += cell.count
+            if cell.event == PAGE_VIEW:
+                pages[cell.path] += cell.count
+
+    rates = [decay(age, parameters.lambda_decay) for age in range(MONTH)]
+    per_day = [0] * MONTH
+    for (age, _), total in points.items():
+        per_day[age] += total
+    raw_7d = decayed(per_day[:WEEK], rates)
+    raw_prev = decayed(per_day[WEEK : 2 * WEEK], rates if parameters.surge_rebase_prev else rates[WEEK:])
+    raw_30d = decayed(per_day, rates)
+    score = intent_score(raw_30d, parameters.normalize_k)
+    ratio = surge_ratio(raw_7d, raw_prev, parameters.surge_smoothing)
+    lanes_7d, lanes_30d = lane_scores(points, rates, WEEK), lane_scores(points, rates, MONTH)
+    return AccountScore(
+        raw_score_7d=raw_7d,
+        raw_score_prev_7d=raw_prev,
+        raw_score_30d=raw_30d,
+        intent_score=score,
+        intent_stage=intent_stage(score, parameters.cold_max, parameters.warm_max),
+        surge_ratio=ratio,
+        surge_level=surge_level(ratio, raw_7d, parameters),
+        unique_people_7d=len({mark for day in days if 0 <= (as_of - day.date).days < WEEK for mark in day.people}),
+        top_lane=top_lane(lanes_7d),
+        top_lane_30d=top_lane(lanes_30d),
+        is_new=is_new(days, leads, parameters, as_of, first_seen),
+        last_seen_at=last_seen(days, leads, as_of),
+        lane_scores_7d_json=lanes_7d,
+        lane_scores_30d_json=lanes_30d,
+        top_categories_7d_json=top_categories(week, rates),
+        top_pages_7d_json=dict(sorted(pages.items(), key=lambda page: (-page[1], page[0]))[:KEPT]),
+        key_events_7d_json=key_events(kinds),
+        why_hot_json=why_hot(kinds),
+    )
+
+
+def decayed(points_by_age: Sequence[int], rates: Sequence[float]) -> float:
+    """The points of consecutive ages, each multiplied by its rate, added exactly and rounded once."""
+    return math.fsum(points * rate for points, rate in zip(points_by_age, rates, strict=False) if points)
+
+
+def lane_scores(points: dict[tuple[int, str], int], rates: Sequence[float], window: int) -> dict[str, float]:
+    """Raw score per lane, by name. A lane exists from its first event on, even one of weight 0; '' is no lane."""
+    by_lane: dict[str, list[int]] = {}
+    for (age, lane), total in points.items():
+        if lane and age < window:
+            by_lane.setdefault(lane, [0] * window)[age] += total
+    return {lane: decayed(by_age, rates) for lane, by_age in sorted(by_lane.items())}
+
+
+def top_lane(lanes: dict[str, float]) -> str:
+    """The lane with the highest raw score (spec 6.7); the name that sorts first among equals, `other` when none."""
+    return min(lanes, key=lambda lane: (-lanes[lane], lane), default=NO_LANE)
+
+
+def top_categories(week: dict[str, list[int]], rates: Sequence[float]) -> dict[str, dict[str, float]]:
+    scored = {name: {"count": tally[0], "score": decayed(tally[1:], rates)} for name, tally in week.items()}
+    return dict(sorted(scored.items(), key=lambda item: (-item[1]["score"], -item[1]["count"], item[0]))[:KEPT])
+
+
+def is_new(
+    days: Sequence[AccountDay],
+    leads: Sequence[LeadMark],
+    parameters: ScoreParameters,
+    as_of: date,
+    first_seen: date | None,
+) -> bool:
+    """Seen for the first time fewer than `new_account_days` ago."""
+    seen = [day.date for day in days if day.date <= as_of]
+    seen += [lead.submitted_at.date() for lead in leads if lead.submitted_at.date() <= as_of]
+    if first_seen is not None:
+        seen.append(first_seen)
+    return bool(seen) and (as_of - min(seen)).days < parameters.new_account_days
+
+
+def last_seen(days: Sequence[AccountDay], leads: Sequence[LeadMark], as_of: date) -> datetime | None:
+    seen = [day.last_seen_at for day in days if day.date <= as_of]
+    seen += [lead.submitted_at for lead in leads if lead.submitted_at.date() <= as_of]
+    return max(seen, default=None)

@@ -1,0 +1,98 @@
+"""The ledger of a stored snapshot: its evidence and its registry revision, read and handed to `scoring.explain`.
+
+A score is explained by the rules and weights it was made with, not by today's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from accounts.models import ProspectCompany
+from accounts.resolution import load_resolver
+from registry.revisions import registry_of
+from registry.values import ScoreParameters
+from scoring import evidence
+from scoring.decay import half_life
+from scoring.engine import MONTH, Classifier
+from scoring.explain import Bridge, CategoryLine, Contribution, bridge, by_category, contributions, total
+from scoring.models import DailyAccountIntent
+
+
+@dataclass(frozen=True)
+class AccountLedger:
+    """Why the score of one snapshot is what it is.
+
+    `total` is the sum of the contributions. `drift` is stored − total: not 0 only where facts, or whose they are,
+    changed after the snapshot was made and it was not restated. `bridge` is None for the account's first snapshot.
+    `paths_cut`: paths shortened because a day had too many (design 2).
+    """
+
+    company: ProspectCompany
+    snapshot: DailyAccountIntent
+    parameters: ScoreParameters
+    categories: tuple[CategoryLine, ...]
+    contributions: tuple[Contribution, ...]
+    total: float
+    drift: float
+    bridge: Bridge | None
+    paths_cut: int
+
+    @property
+    def half_life_days(self) -> float | None:
+        return half_life(self.parameters.lambda_decay)
+
+    @property
+    def lambda_decay(self) -> float:
+        return self.parameters.lambda_decay
+
+    @property
+    def normalize_k(self) -> int:
+        return self.parameters.normalize_k
+
+
+def account_ledger(company: ProspectCompany, as_of: date | None = None) -> AccountLedger | None:
+    """The ledger of the account's snapshot of `as_of` (default: its newest); None when there is none."""
+    rows = DailyAccountIntent.objects.filter(prospect_company=company).select_related("registry_revision")
+    snapshot = (rows.filter(date=as_of) if as_of else rows.order_by("-date")).first()
+    if snapshot is None:
+        return None
+    previous = rows.filter(date__lt=snapshot.date).order_by("-date").first()
+    classifier, parameters = made_with(snapshot)
+    seen = evidence_of(company, snapshot, since=previous.date if previous else snapshot.date)
+    lines = contributions(seen.days, seen.leads, classifier, parameters.lambda_decay, snapshot.date)
+    summed = total(lines)
+    return AccountLedger(
+        company=company,
+        snapshot=snapshot,
+        parameters=parameters,
+        categories=tuple(by_category(lines)),
+        contributions=tuple(lines),
+        total=summed,
+        drift=snapshot.raw_score_30d - summed,
+        bridge=previous
+        and bridge(
+            previous.date,
+            previous.raw_score_30d,
+            seen.days,
+            seen.leads,
+            made_with(previous),
+            (classifier, parameters),
+            snapshot.date,
+        ),
+        paths_cut=sum(day.paths_cut for day in seen.days if (snapshot.date - day.date).days < MONTH),
+    )
+
+
+def made_with(snapshot: DailyAccountIntent) -> tuple[Classifier, ScoreParameters]:
+    """The rules, weights and numbers the snapshot was made with."""
+    registry = registry_of(snapshot.registry_revision)
+    return Classifier(registry.rule_set(), registry.weights), registry.parameters
+
+
+def evidence_of(company: ProspectCompany, snapshot: DailyAccountIntent, since: date) -> evidence.Evidence:
+    """The account's facts and leads from 29 days before `since` up to the snapshot's date, whoever they are now."""
+    resolver = load_resolver(registry_of(snapshot.registry_revision).domain_rules, snapshot.date)
+    first = since - timedelta(days=MONTH - 1)
+    keys = evidence.keys_of(company.domain, resolver, first, snapshot.date)
+    found: Mapping[str, evidence.Evidence] = evidence.read({company.domain: keys}, first, snapshot.date)
+    return found.get(company.domain, evidence.Evidence())

@@ -1,0 +1,264 @@
+"""Facts → scores. Read this file first.
+
+`recompute` scores every account for one UTC day, in batches: each batch locks its accounts, then reads their facts and
+leads, then writes their snapshots, so that a lead that arrives meanwhile is never overwritten. It is a generator that
+yields after each batch, so that whoever runs it can report progress and stop between two batches.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max, Min, QuerySet
+
+from accounts.models import ProspectCompany
+from accounts.resolution import Resolver, load_resolver, resolution_settings
+from ingestion.models import ActivityPull, LeadRequest
+from registry.loader import Registry, load_registry
+from registry.revisions import record as record_revision
+from registry.values import ScoreParameters
+from scoring import evidence, snapshots
+from scoring.engine import MONTH, AccountScore, Classifier, score_account
+from scoring.models import DailyAccountIntent, JobRun
+from scoring.snapshots import Stamp, Written
+
+
+class CannotScore(Exception):
+    """The date cannot be scored; the text says why and what to do. Nothing was written."""
+
+
+@dataclass
+class Progress:
+    """How far a recompute of one date is, and what it did so far."""
+
+    date: date
+    done: int = 0
+    total: int = 0
+    scored: int = 0
+    written: Written = field(default_factory=Written)
+    unresolved: Counter[str] = field(default_factory=Counter)  # account keys, by reason
+    unmatched: Counter[str] = field(default_factory=Counter)  # page views no rule knew, by path
+    unweighed: Counter[str] = field(default_factory=Counter)  # events no weight knew, by name
+
+
+def last_full_day(now: datetime) -> date:
+    """The date a night scores: the last UTC day that is over (design 2)."""
+    return now.date() - timedelta(days=1)
+
+
+def missing_days(as_of: date, today: date) -> list[date]:
+    """The days of the 30-day window that should be in and are not. Days before the first pull are before the record."""
+    begin = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(first=Min("date"))["first"]
+    if begin is None:
+        return []
+    first, last = max(begin, as_of - timedelta(days=MONTH - 1)), min(as_of, today - timedelta(days=1))
+    window = {first + timedelta(days=n) for n in range((last - first).days + 1)}
+    pulled = ActivityPull.objects.filter(state=ActivityPull.State.PULLED, date__gte=first, date__lte=last)
+    return sorted(window - set(pulled.values_list("date", flat=True)))
+
+
+def check_window(as_of: date, today: date) -> None:
+    """Scores are never made from a window with a missing day (design 2): CannotScore names it."""
+    if as_of > today:
+        raise CannotScore(f"{as_of} lies in the future.")
+    missing = missing_days(as_of, today)
+    if missing:
+        newest = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(last=Max("date"))["last"]
+        named = ", ".join(map(str, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise CannotScore(
+            f"{as_of} cannot be scored: no facts for {named}. Import or pull these days first"
+            f" (for a quiet day: import_activity with --from and --to); facts are in up to {newest}."
+        )
+
+
+def is_past(as_of: date) -> bool:
+    """A later date is published already: then existing snapshots of this one are history, kept unless restated."""
+    published = DailyAccountIntent.objects.filter(is_provisional=False, date__gt=as_of)
+    return published.exists()
+
+
+def recompute(
+    as_of: date,
+    now: datetime,
+    *,
+    run: JobRun | None = None,
+    domains: Sequence[str] | None = None,
+    restate: bool = False,
+    write: bool = True,
+    registry: Registry | None = None,
+) -> Iterator[Progress]:
+    """Score all accounts (or those of `domains`) for `as_of`. With write=False, only count what would change.
+
+    1. every account key of the window gets an account; 2. accounts in the order of their domains, batch by batch.
+    CannotScore for a future date or a window with a missing day; NoActiveConfig without a config.
+    """
+    check_window(as_of, now.date())
+    registry = registry or load_registry()
+    resolver = load_resolver(registry.domain_rules, as_of)
+    classifier = Classifier(registry.rule_set(), registry.weights)
+    stamp = Stamp(
+        date=as_of,
+        revision=record_revision(registry, resolution_settings()),
+        score_config_id=registry.parameters.id,
+        run=run,
+        now=now,
+        is_provisional=as_of >= now.date(),
+    )
+    newest = not is_past(as_of)
+    rewrite = restate or newest
+    progress = Progress(as_of)
+    moved = open_accounts(as_of, resolver, progress, domains)
+    chosen = ProspectCompany.objects.filter(merged_into__isnull=True)
+    if domains is not None:
+        chosen = chosen.filter(domain__in=moved)
+    elif rewrite:
+        merged = ProspectCompany.objects.filter(merged_into__isnull=False).values("pk")
+        progress.written += snapshots.remove(as_of, merged, write=write)
+    progress.total = chosen.count()
+    yield progress
+    for batch in batches(chosen):
+        with transaction.atomic():
+            companies = lock(batch)
+            suppressed = {company.pk for company in companies if resolver.rules.suppressed_as(company.domain)}
+            if newest and write:
+                mark_suppressed(companies, resolver)
+            if rewrite:
+                progress.written += snapshots.remove(as_of, suppressed, write=write)
+            scorable = [company for company in companies if company.pk not in suppressed]
+            scores = score(scorable, moved, resolver, classifier, registry.parameters, as_of)
+            progress.written += snapshots.record(scores, stamp, rewrite=rewrite, write=write)
+        progress.done += len(batch)
+        progress.scored += len(scores)
+        progress.unmatched, progress.unweighed = classifier.unmatched, classifier.unweighed
+        yield progress
+
+
+def open_accounts(
+    as_of: date, resolver: Resolver, progress: Progress, domains: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Give every key of the window its account, creating those that are new.
+
+    Returns the keys that count for an account under another name, {account: keys}; with `domains`, an entry for each
+    of their accounts. Most keys are their account's own domain, so the result stays small.
+    """
+    moved: dict[str, list[str]] = {}
+    first = as_of - timedelta(days=evidence.REACH)
+    if domains is None:
+        pages = evidence.key_batches(first, as_of, settings.SCORING_BATCH_ACCOUNTS)
+    else:
+        chosen = {home_of(domain, resolver): list[str]() for domain in domains}
+        moved |= chosen
+        pages = (evidence.keys_of(home, resolver, first, as_of) for home in chosen)
+    for keys in pages:
+        homes = set()
+        for key in keys:
+            home, reason = resolver.resolve(key)
+            if reason:
+                progress.unresolved[reason] += 1
+            if home is None or not evidence.counts_for(key, home, resolver):
+                continue  # personal, platform, or this one domain of the account is suppressed
+            homes.add(home)
+            if key != home and key not in moved.setdefault(home, []):
+                moved[home].append(key)
+        create_missing(homes)
+    return moved
+
+
+def home_of(domain: str, resolver: Resolver) -> str:
+    """The account of a domain that somebody asked for by name; CannotScore when it can be none."""
+    home, reason = resolver.resolve(domain)
+    if home is None:
+        raise CannotScore(f"{domain} is no account: it is a {reason} domain.")
+    return home
+
+
+def create_missing(homes: Set[str]) -> None:
+    """Accounts for domains that have none; called by the organisation its latest lead wrote, else by the domain."""
+    known = set(ProspectCompany.objects.filter(domain__in=homes).values_list("domain", flat=True))
+    missing = sorted(homes - known)
+    leads = LeadRequest.objects.filter(account_key__in=missing).exclude(organization_name="").order_by("submitted_at")
+    written = dict(leads.values_list("account_key", "organization_name"))
+    sources = ProspectCompany.NameSource
+    ProspectCompany.objects.bulk_create(
+        [
+            ProspectCompany(
+                domain=domain,
+                name=written.get(domain, domain),
+                name_source=sources.LEAD if domain in written else sources.DOMAIN,
+            )
+            for domain in missing
+        ],
+        ignore_conflicts=True,  # a lead may create the same account at the same moment
+    )
+
+
+def batches(companies: QuerySet[ProspectCompany]) -> Iterator[list[Any]]:
+    """Primary keys in the order of their domains, by keyset: a result of a million rows is never held at once."""
+    rows = companies.order_by("domain").values_list("pk", "domain")
+    after = ""
+    while page := list(rows.filter(domain__gt=after)[: settings.SCORING_BATCH_ACCOUNTS]):
+        yield [pk for pk, _ in page]
+        after = page[-1][1]
+
+
+def lock(batch: Sequence[Any]) -> list[ProspectCompany]:
+    """The batch's accounts, locked in one order; one that was merged a moment ago is left out."""
+    rows = ProspectCompany.objects.select_for_update().filter(pk__in=batch, merged_into__isnull=True)
+    return list(rows.order_by("domain"))
+
+
+def mark_suppressed(companies: Sequence[ProspectCompany], resolver: Resolver) -> None:
+    """The flag by which lists leave suppressed accounts out; it says the present, whatever date is scored."""
+    for company in companies:
+        kind = resolver.rules.suppressed_as(company.domain)
+        if kind != company.suppressed_as:
+            company.suppressed_as = kind
+            company.save(update_fields=["suppressed_as", "updated_at"])
+
+
+def score(
+    companies: Sequence[ProspectCompany],
+    moved: Mapping[str, list[str]],
+    resolver: Resolver,
+    classifier: Classifier,
+    parameters: ScoreParameters,
+    as_of: date,
+) -> list[tuple[ProspectCompany, AccountScore]]:
+    """Scores of the accounts that have facts or leads in reach, a score above 0 to cool, or a snapshot to redo."""
+    keys_of = {
+        company.domain: own_keys(company.domain, resolver) + moved.get(company.domain, []) for company in companies
+    }
+    found = evidence.read(keys_of, as_of - timedelta(days=evidence.REACH), as_of)
+    snapshots_there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=companies)
+    redo = set(snapshots_there.values_list("prospect_company_id", flat=True))
+    earlier = first_seen_earlier(found, keys_of, parameters, as_of)
+    scores = []
+    for company in companies:
+        seen = found.get(company.domain, evidence.Evidence())
+        if seen or company.pk in redo or is_warm(company, as_of):
+            first = earlier.get(company.domain)
+            result = score_account(seen.days, seen.leads, classifier, parameters, as_of, first_seen=first)
+            scores.append((company, result))
+    return scores
+
+
+def own_keys(domain: str, resolver: Resolver) -> list[str]:
+    return [domain] if evidence.counts_for(domain, domain, resolver) else []
+
+
+def is_warm(company: ProspectCompany, as_of: date) -> bool:
+    """Its last score, of a day before, was above 0: a silent account is scored until it has cooled."""
+    return company.score_30d_raw > 0 and company.snapshot_date is not None and company.snapshot_date < as_of
+
+
+def first_seen_earlier(
+    found: Mapping[str, evidence.Evidence], keys_of: Mapping[str, list[str]], parameters: ScoreParameters, as_of: date
+) -> dict[str, date]:
+    """For accounts that the window alone would call new: when they were seen before it, if they were."""
+    fresh = as_of - timedelta(days=parameters.new_account_days)
+    candidates = {domain: keys_of[domain] for domain, seen in found.items() if seen.earliest() > fresh}
+    return evidence.first_seen(candidates, before=as_of - timedelta(days=evidence.REACH)) if candidates else {}

@@ -1,0 +1,89 @@
+"""Runs of the recompute: which dates, one `JobRun` for all of them, and what it came to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+
+from django.db.models import Min
+from django.utils import timezone
+
+from ingestion.models import ActivityPull
+from scoring.models import JobRun
+from scoring.rollup import CannotScore, Progress, check_window, recompute
+
+RECOMPUTE = "recompute"
+
+
+@dataclass
+class Outcome:
+    """What a run did: one progress per date, and the dates it left out with the reason."""
+
+    dates: list[Progress] = field(default_factory=list)
+    skipped: dict[date, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        last = self.dates[-1] if self.dates else None
+        return {
+            "dates": [{"date": str(p.date), "accounts": p.scored, **asdict(p.written)} for p in self.dates],
+            "skipped": {str(day): why for day, why in self.skipped.items()},
+            "unresolved_keys": dict(last.unresolved) if last else {},
+            "unmatched_pages": dict(last.unmatched.most_common(20)) if last else {},
+            "unweighed_events": dict(last.unweighed.most_common(20)) if last else {},
+        }
+
+
+def backfill_dates(as_of: date, count: int, today: date) -> tuple[list[date], dict[date, str]]:
+    """The `count` dates that end in `as_of`: those that can be scored, oldest first, and why the others cannot."""
+    begin = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(first=Min("date"))["first"]
+    dates, skipped = [], {}
+    for day in (as_of - timedelta(days=back) for back in range(count - 1, -1, -1)):
+        if begin is None or day < begin:
+            skipped[day] = f"before the first day with facts, {begin}" if begin else "no facts yet"
+            continue
+        try:
+            check_window(day, today)
+            dates.append(day)
+        except CannotScore as why:
+            skipped[day] = str(why)
+    return dates, skipped
+
+
+def run_recompute(
+    dates: Sequence[date],
+    now: datetime,
+    *,
+    asked_by: str,
+    domains: Sequence[str] | None = None,
+    restate: bool = False,
+    skipped: dict[date, str] | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Recompute the dates in order under one JobRun. Whatever fails is kept in the run, and raised again."""
+    outcome = Outcome(skipped=skipped or {})
+    run = JobRun.objects.create(
+        kind=RECOMPUTE,
+        asked_by=asked_by,
+        started_at=timezone.now(),
+        params_json={"dates": [str(day) for day in dates], "domains": domains, "restate": restate},
+    )
+    try:
+        for day in dates:
+            progress = Progress(day)
+            for progress in recompute(day, now, run=run, domains=domains, restate=restate):
+                run.advance(progress.done, progress.total)
+                on_progress(progress)
+            outcome.dates.append(progress)
+    except Exception as error:
+        run.fail(str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}", timezone.now())
+        raise
+    run.succeed(outcome.as_json(), timezone.now())
+    return outcome
+
+
+def count_changes(dates: Sequence[date], now: datetime, domains: Sequence[str] | None) -> dict[date, Progress]:
+    """What a restatement of these dates would write: nothing is written."""
+    found = {}
+    for day in dates:
+        for progress in recompute(day, now, domains=domains, restate=True, write=False):
+            found[day] = progress
+    return found
