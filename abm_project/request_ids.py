@@ -1,4 +1,4 @@
-"""One id per request: in the answer's header, in every log line and in every error, so that the three can be matched."""
+"""One id per request: in the answer's header, in every log line and in every error, to match the three."""
 
 import logging
 import uuid

@@ -17,12 +17,13 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 env = environ.Env()
-if os.path.exists(BASE_DIR / ".env"):
-    env.read_env(BASE_DIR / ".env")
+ENV_FILE = env.str("ENV_FILE", default=str(BASE_DIR / ".env"))
+if os.path.exists(ENV_FILE):
+    env.read_env(ENV_FILE)
 
 
 def kept_secret(path: Path) -> str:
-    """The secret of an installation that was given none: made once, readable by its owner only, kept across restarts."""
+    """The secret of an installation that was given none: made once, kept, readable by its owner only."""
     path.parent.mkdir(exist_ok=True)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -31,6 +32,12 @@ def kept_secret(path: Path) -> str:
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_urlsafe(60))
     return path.read_text().strip()
+
+
+def literal(name: str) -> str:
+    """The variable as it is. django-environ takes a value that begins with `$` for the name of another variable: a
+    secret key can begin so, and PostHog's event names do."""
+    return str(env.ENVIRON.get(name, ""))
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -42,7 +49,7 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")
+SECRET_KEY = literal("SECRET_KEY")
 SECRET_KEY_WAS_MADE_HERE = not SECRET_KEY
 if SECRET_KEY_WAS_MADE_HERE:
     SECRET_KEY = kept_secret(VAR_DIR / "secret-key")
@@ -191,7 +198,8 @@ REST_FRAMEWORK = {
 
 # --- Static files -----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing folder
 WHITENOISE_USE_FINDERS = True  # a fresh clone serves its files with no collectstatic
 
 # --- Orbit: which activity belongs to which account -------------------------------------------------------------------
@@ -200,8 +208,7 @@ SITE_HOSTS = tuple(host.lower() for host in env.list("SITE_HOSTS", default=[]))
 ACTIVITY_EVENTS = tuple(
     env.list("ACTIVITY_EVENTS", default=["page_view", "cta_click", "form_started", "form_submitted"])
 )
-ACTIVITY_EVENT_ALIASES = env.dict("ACTIVITY_EVENT_ALIASES", default={"$pageview": "page_view"})
-FACT_RETENTION_DAYS = env.int("FACT_RETENTION_DAYS", default=120)
+ACTIVITY_EVENT_ALIASES = env.parse_value(literal("ACTIVITY_EVENT_ALIASES"), dict) or {"$pageview": "page_view"}
 ACTIVITY_MAX_CELLS = 5_000  # per account and day; beyond it the rarest paths are cut to two segments
 REGISTRY_TTL_SECONDS = env.int("REGISTRY_TTL_SECONDS", default=60)
 SCORING_BATCH_ACCOUNTS = 1_000

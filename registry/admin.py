@@ -7,18 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
-from registry.loader import clear_cache
 from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
+from registry.read_only import ReadOnlyAdmin
 
 
 class RegistryAdmin(SimpleHistoryAdmin):
     """Edits count in this process at once, elsewhere within REGISTRY_TTL_SECONDS; scores change at the next run."""
 
     readonly_fields = ("created_at", "updated_at")
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        clear_cache()
 
 
 @admin.register(EventRule)
@@ -55,6 +51,12 @@ class ScoreConfigAdmin(RegistryAdmin):
     readonly_fields = (*RegistryAdmin.readonly_fields, "status")
     actions = ("activate",)
 
+    def save_model(self, request: HttpRequest, obj: ScoreConfig, form: Any, change: bool) -> None:
+        """A version restored from the history brings its old status along; which config is active stays as it is."""
+        now = ScoreConfig.objects.filter(pk=obj.pk).values_list("status", flat=True).first()
+        obj.status = now or ScoreConfig.Status.DRAFT
+        super().save_model(request, obj, form, change)
+
     @admin.action(description="Activate the chosen config (archives the active one)")
     def activate(self, request: HttpRequest, queryset: QuerySet[ScoreConfig]) -> None:
         chosen = list(queryset)
@@ -62,7 +64,6 @@ class ScoreConfigAdmin(RegistryAdmin):
             self.message_user(request, "Choose exactly one config.", messages.ERROR)
             return
         chosen[0].activate()
-        clear_cache()
         self.message_user(request, f"{chosen[0].name} is active and decides the next scores.", messages.SUCCESS)
 
 
@@ -83,15 +84,6 @@ class DomainRuleAdmin(RegistryAdmin):
 
 
 @admin.register(RegistryRevision)
-class RegistryRevisionAdmin(admin.ModelAdmin):
+class RegistryRevisionAdmin(ReadOnlyAdmin):
     list_display = ("digest", "created_at")
     ordering = ("-created_at",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False

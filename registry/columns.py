@@ -8,6 +8,7 @@ from typing import Any
 import uuid_utils.compat
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.lookups import IContains
 
 
 def new_id() -> Any:
@@ -38,8 +39,18 @@ class _CollatedCharField(models.CharField):
         return parameters
 
 
+@_CollatedCharField.register_lookup
+class Search(IContains):
+    """`icontains` as on any other column. MySQL and MariaDB would go by these columns' collations: mind the case, and
+    refuse to look for `é` in an ASCII column at all."""
+
+    def process_lhs(self, compiler: Any, connection: BaseDatabaseWrapper, lhs: Any = None) -> Any:
+        sql, params = super().process_lhs(compiler, connection, lhs)
+        return (f"CONVERT({sql} USING utf8mb4)", params) if connection.vendor == "mysql" else (sql, params)
+
+
 class AsciiCharField(_CollatedCharField):
-    """Canonical domains and codes: one byte a character, case and trailing characters count.
+    """Canonical domains and codes: one byte a character, and case counts.
 
     The default collation merges `é.com` with `e.com`; domains are stored as A-labels, so ASCII is enough.
     """

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
-from django.forms import ModelForm, modelform_factory
+from django.forms import ModelForm, model_to_dict, modelform_factory
 
 from registry.models import DomainRule, EventRule, PromptTemplate, ScoreConfig, ScoreWeight, canonical_pattern
 
@@ -76,6 +76,8 @@ def import_rows(kind: str, path: Path, *, dry_run: bool = False) -> ImportReport
     with transaction.atomic():
         for line, row in read_rows(table, path):
             try:
+                if None in row or None in row.values():
+                    raise ValidationError("too many or too few cells")
                 values = typed(table, row)
                 key = tuple(values.get(name) for name in table.key)
                 if key in seen:
@@ -100,10 +102,10 @@ def read_rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             if unknown or missing or len(set(columns)) < len(columns):
                 raise ImportRefused([header_problem(path, table, unknown, missing)])
             for row in reader:
-                if None in row or None in row.values():
-                    raise ImportRefused([f"{path.name} line {reader.line_num}: not {len(columns)} cells."])
                 yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
+        raise ImportRefused([f"{path.name} after line {reader.line_num}: {error}"]) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise ImportRefused([f"{path.name}: cannot be read as CSV in UTF-8: {error}"]) from error
 
 
@@ -114,9 +116,7 @@ def header_problem(path: Path, table: Table, unknown: set[str], missing: set[str
 
 def typed(table: Table, row: dict[str, str]) -> dict[str, Any]:
     """The row's cells as a form takes them: config by name (default: the active one for weights), booleans in words."""
-    values: dict[str, Any] = {
-        name: cell.strip() if name != "user_prompt_template" else cell for name, cell in row.items()
-    }
+    values: dict[str, Any] = {name: cell.strip().replace("\r\n", "\n") for name, cell in row.items()}
     if "enabled" in values:
         values["enabled"] = boolean(values["enabled"])
     if "score_config" in table.columns:
@@ -149,7 +149,9 @@ def config_named(name: str, *, required: bool) -> Any:
 def save(table: Table, values: dict[str, Any], report: ImportReport) -> None:
     found = table.model._default_manager.filter(**same(table, values)).first()
     before = str(found) if found else ""
-    form: ModelForm[Any] = modelform_factory(table.model, fields=list(values))(values, instance=found)
+    # With every column in the form, the ones the file leaves out are checked too, as they are or by default.
+    data = model_to_dict(found or table.model(), fields=table.columns) | values
+    form: ModelForm[Any] = modelform_factory(table.model, fields=table.columns)(data, instance=found)
     if not form.is_valid():
         raise ValidationError(form.errors.as_data())
     if found is None:
@@ -173,5 +175,9 @@ def same(table: Table, values: dict[str, Any]) -> dict[str, Any]:
 
 def messages(error: ValidationError) -> list[str]:
     if hasattr(error, "error_dict"):
-        return [f"{name}: {text}" for name, texts in error.message_dict.items() for text in texts]
+        return [
+            text if name == NON_FIELD_ERRORS else f"{name}: {text}"
+            for name, texts in error.message_dict.items()
+            for text in texts
+        ]
     return list(error.messages)

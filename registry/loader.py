@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
+from django.db.models.signals import post_delete, post_save
 
 from registry.models import DomainRule, EventRule, PromptTemplate, ScoreConfig, ScoreWeight
 from registry.rules import RuleSet
@@ -42,9 +44,20 @@ _lock = threading.Lock()
 
 
 def clear_cache() -> None:
-    """Forget every cached value: what this process edits it sees at once."""
+    """Forget every cached value."""
     with _lock:
         _cache.clear()
+
+
+def _forget(**kwargs: Any) -> None:
+    """What this process edits it sees at once; again after the commit, since a thread may load old rows till then."""
+    clear_cache()
+    transaction.on_commit(clear_cache)
+
+
+for _model in (ScoreConfig, ScoreWeight, EventRule, PromptTemplate, DomainRule):
+    post_save.connect(_forget, sender=_model)
+    post_delete.connect(_forget, sender=_model)
 
 
 def _cached(key: Any, load: Callable[[], Any]) -> Any:

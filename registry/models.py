@@ -9,13 +9,14 @@ from decimal import Decimal
 
 import idna
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
 from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
 from simple_history.models import HistoricalRecords
 
 from registry import values
 from registry.columns import AsciiCharField, ExactCharField, Record
-from registry.rules import problem
+from registry.rules import problem, slug
 
 WEIGHT_MAX = 1000
 PLACEHOLDER = "{{JSON_HERE}}"
@@ -32,6 +33,12 @@ def one_when(**condition: object) -> models.GeneratedField:
 
 def within(field: str, low: object, high: object) -> Q:
     return Q(**{f"{field}__gte": low, f"{field}__lte": high})
+
+
+def demand_slug(field: str, text: str) -> None:
+    """Events carry lanes and content types as slugs: a row that names one otherwise would never be found."""
+    if text != slug(text):
+        raise ValidationError({field: f"Write it as events carry it: {slug(text) or 'a name'}."})
 
 
 class SeededRecord(Record):
@@ -98,19 +105,41 @@ class ScoreConfig(SeededRecord):
             models.CheckConstraint(
                 condition=Q(status__in=["active", "draft", "archived"]), name="score_config_status_known"
             ),
-            models.CheckConstraint(condition=within("lambda_decay", 0, 10), name="score_config_lambda_range"),
-            models.CheckConstraint(condition=within("normalize_k", 1, 1_000_000), name="score_config_k_range"),
+            models.CheckConstraint(
+                condition=within("lambda_decay", 0, 10),
+                name="score_config_lambda_range",
+                violation_error_message="Lambda decay must be 0 to 10.",
+            ),
+            models.CheckConstraint(
+                condition=within("normalize_k", 1, 1_000_000),
+                name="score_config_k_range",
+                violation_error_message="Normalize k must be 1 to 1,000,000.",
+            ),
             models.CheckConstraint(
                 condition=Q(cold_max__gte=0, cold_max__lt=F("warm_max"), warm_max__lt=100),
                 name="score_config_stages_in_order",
+                violation_error_message="Cold max must be below warm max, and warm max below 100.",
             ),
             models.CheckConstraint(
                 condition=Q(surge_surging_min__gt=0, surge_surging_min__lte=F("surge_exploding_min")),
                 name="score_config_surge_in_order",
+                violation_error_message="Surge surging min must be above 0 and at most surge exploding min.",
             ),
-            models.CheckConstraint(condition=within("surge_smoothing", 0.0001, 1000), name="score_config_smoothing"),
-            models.CheckConstraint(condition=within("surge_min_raw_7d", 0, 1e9), name="score_config_surge_min_raw"),
-            models.CheckConstraint(condition=within("new_account_days", 0, 90), name="score_config_new_account_days"),
+            models.CheckConstraint(
+                condition=within("surge_smoothing", Decimal("0.0001"), 1000),
+                name="score_config_smoothing",
+                violation_error_message="Surge smoothing must be 0.0001 to 1000.",
+            ),
+            models.CheckConstraint(
+                condition=within("surge_min_raw_7d", 0, 1e9),
+                name="score_config_surge_min_raw",
+                violation_error_message="Surge min raw 7d must be 0 to 1,000,000,000.",
+            ),
+            models.CheckConstraint(
+                condition=within("new_account_days", 0, 90),
+                name="score_config_new_account_days",
+                violation_error_message="New account days must be 0 to 90.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,9 +148,11 @@ class ScoreConfig(SeededRecord):
     def activate(self) -> None:
         """Make this the active config and archive the one that was. Nothing else may change which one is active."""
         with transaction.atomic():
-            for config in ScoreConfig.objects.select_for_update().filter(status=self.Status.ACTIVE).exclude(pk=self.pk):
-                config.status = self.Status.ARCHIVED
-                config.save(update_fields=["status", "updated_at"])
+            # All are locked, in order: of two activations at once the second waits, and sees what the first did.
+            for config in ScoreConfig.objects.select_for_update().order_by("pk"):
+                if config.status == self.Status.ACTIVE and config.pk != self.pk:
+                    config.status = self.Status.ARCHIVED
+                    config.save(update_fields=["status", "updated_at"])
             self.status = self.Status.ACTIVE
             self.save(update_fields=["status", "updated_at"])
 
@@ -154,7 +185,9 @@ class ScoreWeight(SeededRecord):
     event_name = ExactCharField(max_length=64)
     content_type = ExactCharField(max_length=64, blank=True, default="", help_text="Empty: any content type.")
     cta_id = ExactCharField(max_length=64, blank=True, default="", help_text="Empty: any call to action.")
-    weight = models.PositiveSmallIntegerField(help_text="Points of one event on its day, 0 to 1000.")
+    weight = models.PositiveSmallIntegerField(
+        validators=[MaxValueValidator(WEIGHT_MAX)], help_text="Points of one event on its day, 0 to 1000."
+    )
     history = HistoricalRecords(table_name="abm_score_weights_history")
 
     class Meta:
@@ -172,6 +205,9 @@ class ScoreWeight(SeededRecord):
     def __str__(self) -> str:
         return " ".join(filter(None, [self.event_name, self.content_type, self.cta_id])) + f": {self.weight}"
 
+    def clean(self) -> None:
+        demand_slug("content_type", self.content_type)
+
 
 class EventRule(SeededRecord):
     """What a path means. Enabled rules are tried by ascending (priority, id); the first match wins."""
@@ -188,7 +224,10 @@ class EventRule(SeededRecord):
         max_length=64, blank=True, default="", help_text=r"Filled in where the event has none. \1 = the first group."
     )
     weight_override = models.PositiveSmallIntegerField(
-        null=True, blank=True, help_text="Instead of the weight table, 0 to 1000."
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(WEIGHT_MAX)],
+        help_text="Instead of the weight table, 0 to 1000.",
     )
     score_config = models.ForeignKey(
         ScoreConfig, null=True, blank=True, on_delete=models.CASCADE, help_text="Empty: rule of every config."
@@ -219,8 +258,8 @@ class EventRule(SeededRecord):
         why = problem(self.value())
         if why:
             raise ValidationError({"match_value": why})
-        if self.weight_override is not None and self.weight_override > WEIGHT_MAX:
-            raise ValidationError({"weight_override": f"0 to {WEIGHT_MAX}."})
+        if "*" in self.event_name[:-1]:
+            raise ValidationError({"event_name": "A * counts only at the end."})
 
     def value(self) -> values.Rule:
         return values.Rule(
@@ -267,7 +306,11 @@ class PromptTemplate(SeededRecord):
             models.CheckConstraint(
                 condition=Q(user_prompt_template__contains=PLACEHOLDER), name="prompt_template_has_placeholder"
             ),
-            models.CheckConstraint(condition=within("max_words", 20, 2000), name="prompt_template_max_words"),
+            models.CheckConstraint(
+                condition=within("max_words", 20, 2000),
+                name="prompt_template_max_words",
+                violation_error_message="Max words must be 20 to 2000.",
+            ),
             models.CheckConstraint(
                 condition=Q(persona__in=[values.ANY, *values.Persona]), name="prompt_template_persona_known"
             ),
@@ -282,6 +325,15 @@ class PromptTemplate(SeededRecord):
     def clean(self) -> None:
         if PLACEHOLDER not in self.user_prompt_template:
             raise ValidationError({"user_prompt_template": f"{PLACEHOLDER} is missing: the model would see no facts."})
+        if self.lane != values.ANY:
+            demand_slug("lane", self.lane)
+        # Forms leave out constraints over columns they do not show, and nothing shows a generated column.
+        same = PromptTemplate.objects.filter(lane=self.lane, persona=self.persona, intent_stage=self.intent_stage)
+        if self.enabled and same.filter(enabled=True).exclude(pk=self.pk).exists():
+            raise ValidationError("Another template of this lane, persona and stage is enabled: disable it first.")
+        # A browser sends \r\n: the text, and so its hash, must not change where nobody changed it.
+        self.system_prompt = self.system_prompt.replace("\r\n", "\n")
+        self.user_prompt_template = self.user_prompt_template.replace("\r\n", "\n")
 
     def value(self) -> values.Prompt:
         return values.Prompt(
@@ -339,7 +391,8 @@ def canonical_pattern(text: str) -> str:
     """`*.Bücher.example` → `*.xn--bcher-kva.example`; ValidationError for what is no domain."""
     wildcard, name = ("*.", text.strip()[2:]) if text.strip().startswith("*.") else ("", text.strip())
     try:
-        domain = idna.encode(name.rstrip("."), uts46=True).decode().lower()
+        # Plain names are taken as they are: IDNA refuses `r3---sn.example`, which exists.
+        domain = (name if name.isascii() else idna.encode(name, uts46=True).decode()).lower().rstrip(".")
     except idna.IDNAError as error:
         raise ValidationError({"domain": f"Not a domain: {error}."}) from error
     if not re.fullmatch(r"(?!\d+(\.\d+)*$)[a-z0-9-]+(\.[a-z0-9-]+)+", domain):

@@ -22,7 +22,7 @@ _EXPANSION = re.compile(r"\\(\d)")
 @lru_cache(maxsize=65_536)
 def slug(text: str) -> str:
     """A lane or content type as stored: lower case, all but letters, digits, `_` and `-` made `_`, at most 64 long."""
-    return _NOT_SLUG.sub("_", text.strip().lower()).strip("_")[:NAME_LENGTH]
+    return _NOT_SLUG.sub("_", text.strip().lower()).strip("_")[:NAME_LENGTH].rstrip("_")
 
 
 def _options() -> re2.Options:
@@ -131,5 +131,5 @@ def _output(rule: Rule, template: str, path: str) -> str:
     """The rule's lane or content type for this path, its `\\1` filled in."""
     if "\\" not in template:
         return slug(template)
-    match = re2.compile(rule.match_value, _options()).search(path)
+    match = re2.compile(as_regex(rule.match_type, rule.match_value), _options()).search(path)
     return slug(_EXPANSION.sub(lambda number: match.group(int(number[1])) or "", template)) if match else ""

@@ -69,8 +69,7 @@ Personalization angle — 2 bullets with suggested messaging themes
 Risks / unknowns — 2 bullets
 
 Keep it under {{MAX_WORDS}} words.
-JSON: {{JSON_HERE}}
-"""
+JSON: {{JSON_HERE}}"""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class IntentStage(StrEnum):
@@ -91,6 +92,9 @@ class Weights:
     """Points by (event, content type, cta id), '' where a row does not say; the most specific row wins (design 3)."""
 
     points: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", MappingProxyType(dict(self.points)))  # cached and shared by threads
 
     def known(self, event: str) -> bool:
         return any(name == event for name, _, _ in self.points)

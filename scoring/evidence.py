@@ -13,6 +13,7 @@ from django.db.models.functions import Cast
 from accounts.resolution import Resolver
 from ingestion.events import AccountDay, Cell, LeadMark
 from ingestion.models import ActivityDay, LeadRequest
+from registry.rules import slug
 
 REACH = 30  # days before the scored one: age 30 is read so that an account that just aged out is written once more
 
@@ -68,7 +69,7 @@ def lead_marks(keys: Sequence[str], first: date, last: date) -> Iterable[tuple[s
         account_key__in=keys, submitted_at__gte=midnight(first), submitted_at__lt=midnight(last + timedelta(days=1))
     ).values_list("account_key", "submitted_at", "lane")
     for key, submitted_at, lane in rows:
-        yield key, LeadMark(submitted_at, lane)
+        yield key, LeadMark(submitted_at, slug(lane))
 
 
 def first_seen(keys_of: Mapping[str, Iterable[str]], before: date) -> dict[str, date]:

@@ -52,7 +52,7 @@ def last_full_day(now: datetime) -> date:
 
 def missing_days(as_of: date, today: date) -> list[date]:
     """The days of the 30-day window that should be in and are not. Days before the first pull are before the record."""
-    begin = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(first=Min("date"))["first"]
+    begin = first_pulled_day()
     if begin is None:
         return []
     first, last = max(begin, as_of - timedelta(days=MONTH - 1)), min(as_of, today - timedelta(days=1))
@@ -61,10 +61,23 @@ def missing_days(as_of: date, today: date) -> list[date]:
     return sorted(window - set(pulled.values_list("date", flat=True)))
 
 
+def first_pulled_day() -> date | None:
+    """Where the record begins; None while there are no facts at all."""
+    begin: date | None = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(first=Min("date"))[
+        "first"
+    ]
+    return begin
+
+
 def check_window(as_of: date, today: date) -> None:
     """Scores are never made from a window with a missing day (design 2): CannotScore names it."""
     if as_of > today:
         raise CannotScore(f"{as_of} lies in the future.")
+    begin = first_pulled_day()
+    if begin is None and not LeadRequest.objects.exists():
+        raise CannotScore("There is nothing to score yet. Import activity first: manage.py import_activity FILE.")
+    if begin is not None and as_of < begin:
+        raise CannotScore(f"{as_of} lies before the first day with facts, {begin}.")
     missing = missing_days(as_of, today)
     if missing:
         newest = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(last=Max("date"))["last"]

@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 
-from django.db.models import Min
 from django.utils import timezone
 
-from ingestion.models import ActivityPull
 from scoring.models import JobRun
 from scoring.rollup import CannotScore, Progress, check_window, recompute
 
@@ -34,12 +32,8 @@ class Outcome:
 
 def backfill_dates(as_of: date, count: int, today: date) -> tuple[list[date], dict[date, str]]:
     """The `count` dates that end in `as_of`: those that can be scored, oldest first, and why the others cannot."""
-    begin = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(first=Min("date"))["first"]
     dates, skipped = [], {}
     for day in (as_of - timedelta(days=back) for back in range(count - 1, -1, -1)):
-        if begin is None or day < begin:
-            skipped[day] = f"before the first day with facts, {begin}" if begin else "no facts yet"
-            continue
         try:
             check_window(day, today)
             dates.append(day)

@@ -1,6 +1,6 @@
 """Rows for tests: plain functions with defaults, so that a test says only what it is about."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -10,6 +10,7 @@ from accounts.models import ProspectCompany
 from ingestion.models import ActivityDay, ActivityPull, LeadRequest
 from registry.models import EventRule, RegistryRevision, ScoreConfig, ScoreWeight
 from scoring.models import DailyAccountIntent, JobRun
+from scoring.rollup import recompute
 
 DAY = date(2026, 11, 21)
 PASSWORD = "correct horse battery staple"
@@ -96,3 +97,9 @@ def make_snapshot(company: ProspectCompany, day: date = DAY, **fields: Any) -> D
             setattr(company, name, row[name])
         company.save()
     return snapshot
+
+
+def score(*days: date) -> None:
+    """Score stored facts for real, so that the snapshots can be explained; needs an active config."""
+    for day in days or (DAY,):
+        list(recompute(day, at(day + timedelta(days=1), 2)))

@@ -332,7 +332,7 @@ def test_the_exports_interval_may_be_longer_but_not_shorter_than_its_events(tmp_
 
     with read(file, interval=(date(2026, 11, 1), date(2026, 11, 6))) as export:
         assert [day.day for day in export.days] == [1, 2, 3, 4, 5, 6]
-    with pytest.raises(UnusableExport, match="1 events lie outside 2026-11-04 to 2026-11-06"):
+    with pytest.raises(UnusableExport, match="Events outside 2026-11-04 to 2026-11-06: 1"):
         read(file, interval=(date(2026, 11, 4), date(2026, 11, 6)))
 
 
@@ -350,7 +350,7 @@ def test_files_of_which_nothing_can_be_used_are_refused(tmp_path):
         read(write(tmp_path / "empty.jsonl"))
     with pytest.raises(UnusableExport, match=r"2 of 2 lines are bad.\n.*bad.jsonl, line 1: not JSON"):
         read(write(tmp_path / "bad.jsonl", b"{", b"{"))
-    with pytest.raises(UnusableExport, match="All 1 events lie in the future"):
+    with pytest.raises(UnusableExport, match="of 1 lines every one lies in the future"):
         read(write(tmp_path / "future.jsonl", event(at="2026-12-01T00:00:00Z")))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from registry.csv_import import TABLES, ImportRefused, import_rows
-from registry.loader import clear_cache
 
 
 class Command(BaseCommand):
@@ -22,7 +21,6 @@ class Command(BaseCommand):
             report = import_rows(options["kind"], options["file"], dry_run=options["dry_run"])
         except ImportRefused as refusal:
             raise CommandError(f"Nothing was written.\n{refusal}") from refusal
-        clear_cache()
         if options["verbosity"] > 1 or options["dry_run"]:
             for line in report.created:
                 self.stdout.write(f"  + {line}")

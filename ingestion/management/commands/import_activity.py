@@ -1,0 +1,180 @@
+"""Facts from PostHog batch-export files: all of them or, when something is wrong, nothing."""
+
+import sqlite3
+import time
+from argparse import ArgumentTypeError
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import IntegrityError, OperationalError
+from django.utils import timezone
+from tqdm import tqdm
+
+from ingestion import activity, export_files
+from ingestion.export_files import AccountSource, ActivityExport, LeftOut
+from registry.loader import NoActiveConfig, load_registry
+
+REASONS = {
+    export_files.NO_ACCOUNT: "no account given",
+    export_files.NOT_A_DOMAIN: "account is no domain",
+    export_files.FUTURE: "dated in the future",
+    export_files.OTHER_EVENT: "not a tracked event",
+}
+
+
+def account_source(text: str) -> AccountSource:
+    try:
+        return AccountSource.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def alias(text: str) -> tuple[str, str]:
+    sent, equals, tracked = text.rpartition("=")
+    if not (sent and equals and tracked):
+        raise ArgumentTypeError(f"{text!r} is no alias: write SENT=TRACKED, such as '$pageview=page_view'.")
+    return sent, tracked
+
+
+def utc_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no date: write YYYY-MM-DD.") from error
+
+
+class Command(BaseCommand):
+    help = "Import activity from PostHog batch-export files (JSON Lines, gzip or not). All files, or nothing."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument(
+            "--account",
+            type=account_source,
+            default=AccountSource("group", "company"),
+            metavar="SOURCE",
+            help="Where events name their account: group:NAME, property:NAME or person_email. Default: %(default)s.",
+        )
+        parser.add_argument(
+            "--event-alias",
+            type=alias,
+            action="append",
+            default=[],
+            metavar="SENT=TRACKED",
+            help="Count events sent as SENT as TRACKED; may be repeated. Quote names that begin with $.",
+        )
+        stored = parser.add_mutually_exclusive_group()
+        stored.add_argument("--replace", action="store_true", help="The files are the whole truth for their days.")
+        stored.add_argument("--add", action="store_true", help="The files hold further events of days already stored.")
+        parser.add_argument("--from", dest="first", type=utc_day, metavar="DATE", help="The export's first UTC day.")
+        parser.add_argument("--to", dest="last", type=utc_day, metavar="DATE", help="Its last; both or neither.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        files: list[Path] = options["files"]
+        started, now = time.monotonic(), timezone.now()
+        self._refuse_mistakes(files, options, now)
+        try:
+            with self._read(files, options, now) as export:
+                seconds_read = time.monotonic() - started
+                report = self._store(export, files, options)
+                self._print(export, report, len(files), seconds_read, time.monotonic() - started)
+        except (export_files.UnusableExport, activity.DaysAlreadyStored) as refusal:
+            raise CommandError(f"Nothing was written. {refusal}") from refusal
+        except (IntegrityError, OperationalError) as error:
+            raise CommandError(
+                f"Nothing was written. The database stopped it, perhaps for another import of these days: {error}"
+            ) from error
+        except sqlite3.OperationalError as error:  # Django's own are wrapped: this is the temporary file
+            raise CommandError(
+                f"Nothing was written. The temporary file ({error}): SQLITE_TMPDIR names a directory with more room."
+            ) from error
+
+    def _refuse_mistakes(self, files: list[Path], options: dict[str, Any], now: datetime) -> None:
+        if len({path.resolve() for path in files}) < len(files):
+            raise CommandError("A file is named twice: its events would count twice.")
+        first, last = options["first"], options["last"]
+        if (first is None) != (last is None):
+            raise CommandError("--from and --to are the two ends of the export's interval: give both or neither.")
+        if first and not first <= last <= now.astimezone(UTC).date():
+            raise CommandError("--from may not be after --to, and --to not in the future.")
+
+    def _read(self, files: list[Path], options: dict[str, Any], now: datetime) -> ActivityExport:
+        size = sum(path.stat().st_size for path in files if path.is_file())
+        with tqdm(total=size, desc="reading", unit="B", unit_scale=True, disable=None) as bar:
+            return export_files.read(
+                files,
+                options["account"],
+                aliases={**settings.ACTIVITY_EVENT_ALIASES, **dict(options["event_alias"])},
+                tracked=tracked_events(),
+                site_hosts=settings.SITE_HOSTS,
+                now=now,
+                max_cells=settings.ACTIVITY_MAX_CELLS,
+                interval=(options["first"], options["last"]) if options["first"] else None,
+                progress=bar.update,
+            )
+
+    def _store(self, export: ActivityExport, files: list[Path], options: dict[str, Any]) -> activity.StoreReport:
+        mode = activity.Mode.REPLACE if options["replace"] else activity.Mode.NEW
+        mode = activity.Mode.ADD if options["add"] else mode
+        label = f"{options['account']} in {', '.join(path.name for path in files)}"
+        with tqdm(desc="storing", unit=" rows", disable=None) as bar:
+            return activity.store(export, mode, label, bar.update)
+
+    def _print(
+        self, export: ActivityExport, report: activity.StoreReport, files: int, seconds_read: float, seconds: float
+    ) -> None:
+        left_out = export.left_out()
+        self._line("Read", f"{export.lines:,} lines of {files} file{'s' * (files > 1)} in {seconds_read:.1f} s")
+        self._line("Days", _days(export, report))
+        self._line(
+            "Kept", f"{export.events:,} events, {report.keys:,} account keys, {report.account_days:,} account days"
+        )
+        self._unscored("personal mail", export.personal_events)
+        self._unscored("platform", export.platform_events)
+        self._line("Left out", f"{sum(found.events for found in left_out.values()):,} events")
+        for reason, found in left_out.items():
+            self._line("", f"{REASONS[reason]} ({reason}): {_counted(found)}")
+        self._line("Bad lines", f"{export.bad_lines:,}")
+        for bad in export.first_bad_lines:
+            self._line("", str(bad))
+        if export.bad_lines > len(export.first_bad_lines):
+            self._line("", f"… and {export.bad_lines - len(export.first_bad_lines):,} more")
+        rows = f"{report.written:,} rows written, {report.unchanged:,} unchanged, {report.removed:,} removed"
+        self._line("Stored", f"{rows} in {seconds - seconds_read:.1f} s")
+        if report.paths_cut:
+            self._line(
+                "", f"{report.paths_cut:,} rare paths were cut to bound a row at {settings.ACTIVITY_MAX_CELLS:,}"
+            )
+
+    def _unscored(self, kind: str, events: int) -> None:
+        if events:
+            self._line("", f"kept, not scored: {kind} domain {events:,} events")
+
+    def _line(self, label: str, text: str) -> None:
+        self.stdout.write(f"{label:<10} {text}")
+
+
+def tracked_events() -> set[str]:
+    """The events of the setting and those the active config gives points."""
+    tracked = set(settings.ACTIVITY_EVENTS)
+    with suppress(NoActiveConfig):
+        tracked |= {event for event, _, _ in load_registry().weights.points}
+    return tracked
+
+
+def _days(export: ActivityExport, report: activity.StoreReport) -> str:
+    text = f"{report.days:,}, {export.days[0]} to {export.days[-1]}"
+    if report.empty_days:
+        text += f", {report.empty_days:,} without a kept event"
+    return text + (f"; {report.partial_day} is not over: partial" if report.partial_day else "")
+
+
+def _counted(found: LeftOut) -> str:
+    """`450: "x.(none)" 40, "localhost" 12 …`"""
+    examples = ", ".join(f"{value!r} {events:,}" for value, events in found.examples.items())
+    rest = found.events - sum(found.examples.values())
+    return f"{found.events:,}" + (f": {examples}{', …' if rest else ''}" if examples else "")
