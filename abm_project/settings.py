@@ -174,7 +174,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-CSRF_FAILURE_VIEW = "abm_project.pages.csrf_failure"
+CSRF_FAILURE_VIEW = "abm_project.failures.csrf_failure"
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

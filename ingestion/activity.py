@@ -9,7 +9,7 @@ A source (export files, or PostHog itself) is the whole truth for the days it co
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -26,6 +26,7 @@ from ingestion.export_files import EXAMPLES
 from ingestion.models import ActivityDay, ActivityPull
 
 BATCH = 1_000
+PAGE, PAGE_MIN = 5_000, 20  # stored rows in memory, over all days; and of one day at least
 BATCH_TEXT = 4_000_000  # bytes of JSON: one statement stays below what MariaDB takes (16 MB)
 SOURCE_LENGTH = 255
 FACT_FIELDS = ["cells_json", "people_json", "last_seen_at", "paths_cut"]
@@ -105,7 +106,7 @@ def store(
         with_facts = _days_with_facts(days)
         if mode is Mode.NEW:
             _refuse_stored(days, pulls, with_facts)
-        noted = _write_facts(source, mode, _stored_facts(days) if with_facts else iter(()), progress)
+        noted = _write_facts(source, mode, _stored_facts(with_facts), progress)
         _write_pulls(source, mode, label, pulls, noted)
     return StoreReport(
         days=len(days),
@@ -147,23 +148,23 @@ def _place(day: AccountDay) -> tuple[str, date]:
     return day.account_key, day.date
 
 
-def _stored_facts(days: Sequence[date]) -> Iterator[AccountDay]:
-    """The facts of these days in order, read by keyset, whole accounts at a time.
+def _stored_facts(days: Collection[date]) -> Iterator[AccountDay]:
+    """The facts of these days in order of (account key, date): one stream a day, merged.
 
-    Not `iterator()`: on MariaDB it loads everything first. Not by (key, date): MariaDB scans for row comparisons.
+    A query over several days would walk the primary key past every other day that is stored.
     """
-    rows = _of_days(ActivityDay.objects.all(), days).order_by("account_key", "date")
+    page = max(PAGE_MIN, PAGE // max(1, len(days)))
+    return heapq.merge(*(_stored_day(day, page) for day in sorted(days)), key=_place)
+
+
+def _stored_day(day: date, page: int) -> Iterator[AccountDay]:
+    """By keyset, a page at a time. Not `iterator()`: on MariaDB that loads everything before the first row."""
+    facts = ActivityDay.objects.filter(date=day).order_by("account_key").values_list("account_key", *FACT_FIELDS)
     after = ""
-    while page := list(rows.filter(account_key__gt=after)[:BATCH]):
-        full, last = len(page) == BATCH, page[-1].account_key
-        if full:  # its last account may be cut off: leave it to the next page, unless there is no other
-            page = [row for row in page if row.account_key != last] or list(rows.filter(account_key=last))
-        after = page[-1].account_key
-        for row in page:
-            cells = tuple(Cell(*cell) for cell in row.cells_json)
-            yield AccountDay(row.account_key, row.date, cells, tuple(row.people_json), row.last_seen_at, row.paths_cut)
-        if not full:
-            return
+    while rows := list(facts.filter(account_key__gt=after)[:page]):
+        for key, cells, people, last_seen_at, paths_cut in rows:
+            yield AccountDay(key, day, tuple(Cell(*cell) for cell in cells), tuple(people), last_seen_at, paths_cut)
+        after = rows[-1][0]
 
 
 def _write_facts(

@@ -100,18 +100,20 @@ def fit(cells: dict[What, int], limit: int) -> int:
     """
     if len(cells) <= min(limit, _MAYBE_TOO_LARGE):
         return 0
-    shortened = 0
+    shortened: set[What] = set()
+    cut = 0
     text = sum(map(text_of, cells))
     for shorten in (_two_segments, _no_path, _event_only):
         for what in sorted(cells, key=lambda what: (cells[what], what)):
             if len(cells) <= limit and text <= MAX_ROW_TEXT:
-                return shortened
+                return cut
             shorter = shorten(what)
             if shorter != what:
                 text += (0 if shorter in cells else text_of(shorter)) - text_of(what)
                 cells[shorter] = cells.get(shorter, 0) + cells.pop(what)
-                shortened += 1
-    return shortened
+                cut += what not in shortened  # a cell that is cut twice counts once
+                shortened.add(shorter)
+    return cut
 
 
 def text_of(what: What) -> int:

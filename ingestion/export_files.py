@@ -26,12 +26,13 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from accounts.domains import email_domain, is_personal, is_platform, normalize_domain_from_url
-from ingestion.cells import What, clean, cta, fit, page_path, person_mark, stored_name
+from ingestion.cells import MAX_ROW_TEXT, What, clean, cta, fit, page_path, person_mark, stored_name
 from ingestion.events import AccountDay, Cell
 
 LINE_LIMIT = 10_000_000
 CHUNK = 1 << 20
-SPILL_AT = 10_000  # events, or distinct values left out, held in memory
+SPILL_AT = 10_000  # events, or distinct values left out, held in memory; more keeps the garbage collector busy
+SPILL_AT_TEXT = 500_000  # characters of paths among them; SQLite sorts with sixteen parts of an account day in memory
 SPILL_CACHE_KB = 8_000
 BAD_LINES_LISTED = 20
 EXAMPLES = 10
@@ -130,15 +131,17 @@ class ActivityExport:
         """One account day from the parts it was spilled in."""
         found: dict[What, int] = {}
         people: set[str] = set()
-        cut = last_second = 0
+        cut = last_second = text = 0
         for cells, marks, second in parts:
             for what, count in cells:
                 what = tuple(what)
                 found[what] = found.get(what, 0) + count
+                text += len(what[4])
             people.update(marks)
             last_second = max(last_second, second)
-            if len(found) >= 4 * self._max_cells:  # a million made-up paths must not fill the memory
+            if len(found) >= 4 * self._max_cells or text >= MAX_ROW_TEXT:  # made-up paths must not fill the memory
                 cut += fit(found, self._max_cells)
+                text = 0
         cut += fit(found, self._max_cells)
         people.discard("")
         return AccountDay(
@@ -345,7 +348,7 @@ class _Spill:
     def __init__(self) -> None:
         self.personal = self.platform = 0
         self._held: dict[tuple[str, int], _Held] = {}
-        self._held_events = 0
+        self._held_events = self._held_text = 0
         self._left_out: dict[tuple[int, str, str], int] = {}
         self._file = sqlite3.connect("", isolation_level=None)
         self._file.executescript(
@@ -367,7 +370,8 @@ class _Spill:
         if second > held.last_second:
             held.last_second = second
         self._held_events += 1
-        if self._held_events >= SPILL_AT:
+        self._held_text += len(what[4])
+        if self._held_events >= SPILL_AT or self._held_text >= SPILL_AT_TEXT:
             self.flush()
 
     def leave_out(self, day: int, reason: str, value: object) -> None:
@@ -392,7 +396,7 @@ class _Spill:
         left_out = ((*found, events) for found, events in self._left_out.items())
         self._file.executemany("INSERT INTO left_out VALUES (?, ?, ?, ?)", left_out)
         self._held.clear()
-        self._held_events = 0
+        self._held_events = self._held_text = 0
         self._left_out.clear()
 
     def facts(self) -> Iterator[Any]:

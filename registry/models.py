@@ -216,7 +216,7 @@ class EventRule(SeededRecord):
     priority = models.PositiveIntegerField(default=100, help_text="Lower is tried first.")
     event_name = ExactCharField(max_length=64, default="page_view", help_text="Exact, or with a trailing *.")
     match_type = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in values.MatchType])
-    match_value = models.CharField(max_length=512, help_text="Matched against the path, upper or lower case alike.")
+    match_value = ExactCharField(max_length=512, help_text="Matched against the path, upper or lower case alike.")
     content_type = ExactCharField(
         max_length=64, blank=True, default="", help_text=r"Filled in where the event has none. \1 = the first group."
     )
@@ -289,7 +289,7 @@ class PromptTemplate(SeededRecord):
         default=values.ANY,
         choices=[(values.ANY, "any"), *((stage.value, stage.value) for stage in values.IntentStage)],
     )
-    version = models.CharField(max_length=32, default="v1")
+    version = ExactCharField(max_length=32, default="v1")
     system_prompt = models.TextField()
     user_prompt_template = models.TextField(help_text=f"Must contain {PLACEHOLDER}, where the account's facts go.")
     max_words = models.PositiveSmallIntegerField(default=180)

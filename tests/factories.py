@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from abm_project.access import give_role
 from accounts.models import ProspectCompany
 from ingestion.models import ActivityDay, ActivityPull, LeadRequest
-from registry.models import EventRule, RegistryRevision, ScoreConfig, ScoreWeight
+from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
 from scoring.models import DailyAccountIntent, JobRun
 from scoring.rollup import recompute
 
@@ -37,6 +37,15 @@ def make_weight(config: ScoreConfig, event: str = "page_view", weight: int = 10,
 
 def make_rule(match_value: str = "/pricing", match_type: str = "path_prefix", **fields: Any) -> EventRule:
     return EventRule.objects.create(match_type=match_type, match_value=match_value, **fields)
+
+
+def make_prompt(lane: str = "*", persona: str = "*", intent_stage: str = "*", **fields: Any) -> PromptTemplate:
+    texts = {"system_prompt": "Be brief.", "user_prompt_template": "{{JSON_HERE}}"}
+    return PromptTemplate.objects.create(lane=lane, persona=persona, intent_stage=intent_stage, **texts | fields)
+
+
+def make_domain_rule(domain: str = "acme.example", kind: str = "competitor", **fields: Any) -> DomainRule:
+    return DomainRule.objects.create(domain=domain, kind=kind, **fields)
 
 
 def make_company(domain: str = "acme.example", **fields: Any) -> ProspectCompany:

@@ -180,6 +180,8 @@ def test_added_days_stay_within_the_bound_of_a_row(settings):
 @pytest.mark.parametrize("mode", [Mode.REPLACE, Mode.ADD])
 def test_stored_facts_are_met_whatever_the_size_of_a_page_or_batch(mode, monkeypatch):
     monkeypatch.setattr(activity, "BATCH", 3)
+    monkeypatch.setattr(activity, "PAGE_MIN", 2)
+    monkeypatch.setattr(activity, "PAGE", 2)
     days = [DAY - timedelta(days=age) for age in range(7, -1, -1)]
     kept = [account_day(f"{name}.example", day) for name in "acegikm" for day in days[: ord(name) % 5 + 1]]
     kept += [account_day("long.example", day) for day in days]

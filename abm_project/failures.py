@@ -1,0 +1,42 @@
+"""Answers to what fails outside a view's own control: JSON in the one shape under /api/, a page elsewhere."""
+
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+
+from abm_project.api.errors import json_error, wants_json
+from abm_project.pages import failure_page
+from abm_project.request_ids import current as current_request_id
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    detail = "The form was too old or came from another site. Go back, reload the page and send it again."
+    return _client_error(request, 403, "csrf_failed", "That form has expired", detail)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _client_error(request, 400, "bad_request", "We could not read that request", "The request was malformed.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    detail = str(exception) or "You may not see this."
+    return _client_error(request, 403, "permission_denied", "Not for this user", detail)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    said = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
+    return _client_error(request, 404, "not_found", "Not found", said or "There is nothing at this address.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Rendered without the request: whatever broke (the database, say) must not break the page that says so."""
+    if wants_json(request):
+        return json_error(500, "server_error", "server_error", "Something went wrong on our side.")
+    detail = "The error is in our log. Try again in a minute; if it stays, give an admin the id below."
+    context = {"status": 500, "title": "Something went wrong", "detail": detail, "request_id": current_request_id.get()}
+    return HttpResponse(render_to_string("error.html", context), status=500)
+
+
+def _client_error(request: HttpRequest, status: int, code: str, title: str, detail: str) -> HttpResponse:
+    if wants_json(request):
+        return json_error(status, "client_error", code, detail)
+    return failure_page(request, status, title, detail)

@@ -1,0 +1,73 @@
+"""The query string of an account list, strictly: what is not understood is refused, never ignored in silence."""
+
+from typing import Any
+
+from django import forms
+from django.core.validators import RegexValidator
+from django.http import QueryDict
+
+from abm_project.dashboards import DEFAULT_ORDERING, ORDERINGS, RANGES, AccountFilter
+from registry.values import IntentStage, SurgeLevel
+
+LIMIT_MAX = 200
+LIMIT_DEFAULT = 50
+PAGE_MAX = 1_000_000
+
+
+class OneOf(forms.ChoiceField):
+    """A choice that may be left out and names the allowed values when it is something else."""
+
+    def __init__(self, *values: str) -> None:
+        allowed = ", ".join(values)
+        super().__init__(
+            choices=[(value, value) for value in values],
+            required=False,
+            error_messages={"invalid_choice": f"“%(value)s” is not one of: {allowed}."},
+        )
+
+
+class AccountListForm(forms.Form):
+    range = OneOf(*RANGES)
+    stage = OneOf(*IntentStage)
+    surge = OneOf(*SurgeLevel)
+    lane = forms.CharField(
+        required=False,
+        max_length=64,
+        validators=[RegexValidator(r"\A[^\s\x00-\x1f/]+\Z", "A lane is one word such as private_office.")],
+    )
+    search = forms.CharField(required=False, max_length=200)
+    owner = OneOf("me")
+    suppressed = OneOf("1")
+    ordering = OneOf(*ORDERINGS, *(f"-{column}" for column in ORDERINGS))
+    page = forms.IntegerField(required=False, min_value=1, max_value=PAGE_MAX)
+    limit = forms.IntegerField(required=False, min_value=1, max_value=LIMIT_MAX)
+
+    def clean(self) -> dict[str, Any]:
+        for name in self.fields:
+            if isinstance(self.data, QueryDict) and len(self.data.getlist(name)) > 1:
+                self.add_error(name, "Give it once.")
+        return self.cleaned_data
+
+    def chosen(self, user_id: int) -> AccountFilter:
+        given = self.cleaned_data
+        return AccountFilter(
+            range=given["range"] or next(iter(RANGES)),
+            stage=given["stage"],
+            lane=given["lane"],
+            surge=given["surge"],
+            search=given["search"],
+            owner_id=user_id if given["owner"] else None,
+            suppressed=bool(given["suppressed"]),
+            ordering=given["ordering"] or DEFAULT_ORDERING,
+        )
+
+    @property
+    def page_number(self) -> int:
+        return self.cleaned_data["page"] or 1
+
+    @property
+    def page_size(self) -> int:
+        return self.cleaned_data["limit"] or LIMIT_DEFAULT
+
+    def problems(self) -> list[str]:
+        return [f"{name}: {' '.join(messages)}" for name, messages in self.errors.items()]

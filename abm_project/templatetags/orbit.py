@@ -1,0 +1,68 @@
+"""How pages write times and numbers. The clock is an argument here too: pages give `now`."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from django import template
+
+from abm_project import charts
+
+register = template.Library()
+
+
+@register.filter
+def ago(moment: datetime | None, now: datetime) -> str:
+    """`5 min ago`, `3 h ago`, `yesterday`, `12 days ago`; days are UTC days, like the scores'."""
+    if moment is None:
+        return "never"
+    minutes = int((now - moment).total_seconds() // 60)
+    days = (now.astimezone(UTC).date() - moment.astimezone(UTC).date()).days
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 12 * 60 or days == 0:
+        return f"{minutes // 60} h ago"
+    return "yesterday" if days == 1 else f"{days} days ago"
+
+
+@register.filter
+def utc(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if moment else ""
+
+
+@register.filter
+def day(value: date | None) -> str:
+    """`Sat 21 Nov`."""
+    return f"{value:%a} {value.day} {value:%b}" if value else ""
+
+
+@register.filter
+def points(value: float | None) -> str:
+    """Raw points to one decimal, with a real minus; never `-0.0`."""
+    if value is None:
+        return ""
+    text = f"{abs(value):,.1f}"
+    return f"−{text}" if value < 0 and text != "0.0" else text
+
+
+@register.filter
+def signed(value: float | None) -> str:
+    """`+3.2`, `−1.0`, `±0`; integers stay integers."""
+    if value is None:
+        return ""
+    text = f"{abs(value):,}" if isinstance(value, int) else f"{abs(value):,.1f}"
+    if float(text.replace(",", "")) == 0:
+        return "±0"
+    return f"{'+' if value > 0 else '−'}{text}"
+
+
+@register.filter
+def sparkline(scores: Sequence[int | None]) -> charts.Sparkline | None:
+    return charts.sparkline(scores)
+
+
+@register.filter
+def plain(word: str) -> str:
+    """`private_office` as people write it."""
+    return word.replace("_", " ").replace("-", " ")

@@ -1,0 +1,88 @@
+"""Every URL of the resolver for every kind of user: what is not opened on purpose is closed (reliability 20)."""
+
+import re
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.factories import make_config, make_fact, make_pull, make_user, make_weight, score
+
+pytestmark = pytest.mark.django_db
+
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+FOR_ALL = {"login", "logout", "admin/login/", "admin/logout/"}
+
+
+def routes(patterns=None, prefix=""):
+    for entry in get_resolver().url_patterns if patterns is None else patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from routes(entry.url_patterns, route)
+        elif isinstance(entry, URLPattern):
+            yield route
+
+
+def address(route):
+    route = route.replace("<str:domain>", "acme.example").replace("<path:content_type_id>", "1")
+    return "/" + re.sub("<[a-z:_]+>", UNKNOWN, route)
+
+
+ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route)  # regular ones: admin's catch-alls
+PAGES = [route for route in ROUTES if not route.startswith("admin/")]
+ADMIN = [route for route in ROUTES if route.startswith("admin/")]
+LIST = re.compile("admin/[a-z_]+/[a-z]+/")
+DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/intentsignal)/add/")
+
+
+@pytest.fixture
+def visit(client):
+    make_weight(make_config())
+    make_pull()
+    make_fact("acme.example")
+    score()
+
+    def every_route(role):
+        """Where each route leads a user of this role: a status, or `login`."""
+        if role != "anonymous":
+            client.force_login(make_user(role=role))
+        answers = {route: client.get(address(route)) for route in ROUTES}
+        return {route: "login" if is_login(answer) else answer.status_code for route, answer in answers.items()}
+
+    return every_route
+
+
+def is_login(answer):
+    return answer.status_code == 302 and "/login" in answer["Location"]
+
+
+def test_the_matrix_sees_the_pages_and_the_tables_of_admin():
+    assert {"", "accounts.csv", "accounts/<str:domain>"} <= set(PAGES)
+    assert {"admin/accounts/prospectcompany/", "admin/scoring/dailyaccountintent/", "admin/auth/user/"} <= set(ADMIN)
+    assert "admin/scoring/jobrun/add/" in filter(DERIVED.fullmatch, ADMIN)
+
+
+def test_a_stranger_is_sent_to_the_login_everywhere(visit):
+    assert visit("anonymous") == dict.fromkeys(ROUTES, "login")
+
+
+def test_a_user_without_a_role_sees_nothing(visit):
+    seen = visit(None)
+
+    assert {seen[route] for route in PAGES} == {403}
+    assert {seen[route] for route in ADMIN} <= {403, "login"}
+
+
+def test_sales_reads_every_page_and_nothing_of_admin(visit):
+    seen = visit("sales")
+
+    assert {seen[route] for route in PAGES} == {200}
+    assert {seen[route] for route in ADMIN} <= {403, "login"}
+
+
+def test_an_admin_reads_every_page_and_every_list_of_admin_and_only_looks_at_what_is_derived(visit):
+    seen = visit("internal_admin")
+
+    assert {seen[route] for route in PAGES} == {200}
+    assert {seen[route] for route in ADMIN if LIST.fullmatch(route)} == {200}
+    assert {seen[route] for route in ADMIN if DERIVED.fullmatch(route)} == {403}
+    assert not {route: status for route, status in seen.items() if status == "login" or status >= 500}

@@ -1,0 +1,101 @@
+"""Django admin keeps the promises the pages rely on: staff follows the role, scores are not edited, aliases can be."""
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from accounts.models import CompanyDomain, ProspectCompany
+from accounts.resolution import merge
+from tests.factories import make_company, make_snapshot, make_user
+
+pytestmark = pytest.mark.django_db
+NO_DOMAINS = {f"domains-{name}_FORMS": 0 for name in ("TOTAL", "INITIAL")}
+
+
+@pytest.fixture
+def admin(client):
+    client.force_login(make_user("ada", role="internal_admin"))
+    return client
+
+
+def save_user(client, user, *roles, **fields):
+    groups = [Group.objects.get(name=role).pk for role in roles]
+    data = {"username": user.username, "is_active": "on", "groups": groups, **fields}
+    return client.post(f"/admin/auth/user/{user.pk}/change/", data)
+
+
+def save_company(client, company, **fields):
+    data = {"name": company.name, **NO_DOMAINS, **fields}
+    return client.post(f"/admin/accounts/prospectcompany/{company.pk}/change/", data, follow=True)
+
+
+def test_staff_follows_the_role(admin):
+    user = make_user("sam")
+    for roles, staff in (
+        (["internal_admin"], True),
+        (["sales"], False),
+        (["sales", "internal_admin"], True),
+        ([], False),
+    ):
+        assert save_user(admin, user, *roles).status_code == 302
+        user.refresh_from_db()
+        assert user.is_staff == staff
+
+
+def test_an_admin_cannot_make_a_superuser_nor_touch_one(admin):
+    user, root = make_user("sam"), User.objects.create_superuser("root")
+    save_user(admin, user, "sales", is_superuser="on", is_staff="on")
+    user.refresh_from_db()
+
+    assert (user.is_superuser, user.is_staff) == (False, False)
+    assert save_user(admin, root, "sales").status_code == 403
+    assert admin.get(f"/admin/auth/user/{root.pk}/password/").status_code == 403
+    assert admin.post(f"/admin/auth/user/{root.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_new_user_made_in_admin_has_its_role_at_once(admin):
+    role = Group.objects.get(name="internal_admin")
+    password = {"usable_password": "true", "password1": "quite a long one", "password2": "quite a long one"}
+    admin.post("/admin/auth/user/add/", {"username": "new", "groups": [role.pk], **password})
+
+    assert User.objects.get(username="new").is_staff
+
+
+def test_an_admins_name_of_an_account_is_marked_as_theirs(admin):
+    company = make_company("acme.example")
+    save_company(admin, company, name="Acme", intent_score=99)
+    company.refresh_from_db()
+
+    assert (company.name, company.name_source, company.intent_score) == ("Acme", "admin", 0)
+
+
+def test_a_further_domain_becomes_an_alias_and_an_account_a_merge_that_can_be_taken_back(admin):
+    company, other = make_company("acme.example"), make_company("other.example")
+    save_company(admin, company, further_domain="https://www.Alias.example/x")
+    save_company(admin, company, further_domain="other.example", **{"domains-TOTAL_FORMS": 0})
+    other.refresh_from_db()
+
+    assert CompanyDomain.objects.get().domain == "alias.example"
+    assert other.merged_into == company
+
+    chosen = {"action": "take_merge_back", "_selected_action": [str(other.pk)]}
+    admin.post("/admin/accounts/prospectcompany/", chosen)
+    other.refresh_from_db()
+    assert other.merged_into is None
+
+
+def test_a_merge_that_makes_no_sense_is_refused_with_the_reason(admin):
+    company, other = make_company("acme.example"), make_company("other.example")
+    merge(company, other)
+
+    assert (
+        "belongs to other.example already"
+        in save_company(admin, company, further_domain="other.example").content.decode()
+    )
+
+
+def test_an_account_with_snapshots_is_not_deleted(admin):
+    company = make_company("acme.example")
+    make_snapshot(company)
+    admin.post(f"/admin/accounts/prospectcompany/{company.pk}/delete/", {"post": "yes"})
+
+    assert ProspectCompany.objects.filter(pk=company.pk).exists()

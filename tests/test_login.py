@@ -1,0 +1,96 @@
+"""Who gets in, and where to."""
+
+import pytest
+from django.test import Client
+
+from tests.factories import PASSWORD, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def sign_in(client, name="sam", password=PASSWORD, to=""):
+    return client.post("/login", {"username": name, "password": password, "next": to})
+
+
+def test_a_page_sends_a_stranger_to_the_login_and_back(client):
+    make_user("sam")
+    answer = client.get("/?stage=Hot")
+    assert (answer.status_code, answer["Location"]) == (302, "/login?next=/%3Fstage%3DHot")
+
+    assert sign_in(client, to="/?stage=Hot")["Location"] == "/?stage=Hot"
+
+
+@pytest.mark.parametrize("evil", ["//evil.example", "https://evil.example/", r"/\evil.example", "javascript:alert(1)"])
+def test_the_login_never_leads_to_another_site(client, evil):
+    make_user("sam")
+
+    assert sign_in(client, to=evil)["Location"] == "/"
+
+
+def test_a_wrong_password_says_so_and_keeps_the_name(client):
+    make_user("sam")
+    answer = sign_in(client, password="wrong")
+
+    assert answer.status_code == 200
+    assert 'value="sam"' in answer.content.decode()
+    assert "Please enter a correct username and password" in answer.content.decode()
+    assert client.get("/").status_code == 302
+
+
+def test_an_inactive_user_does_not_get_in(client):
+    make_user("sam", is_active=False)
+
+    assert sign_in(client).status_code == 200
+    assert client.get("/").status_code == 302
+
+
+def test_a_user_without_a_role_is_told_what_is_missing_and_can_log_out(client):
+    make_user("nina", role=None)
+    sign_in(client, "nina")
+    answer = client.get("/")
+
+    assert answer.status_code == 403
+    assert "Your user has no role yet" in answer.content.decode()
+    assert "Log out" in answer.content.decode()
+    assert "Data through" not in answer.content.decode()
+
+
+def test_logging_out_needs_a_post_and_ends_the_session(client):
+    client.force_login(make_user())
+
+    assert client.get("/logout").status_code == 405
+    assert client.post("/logout")["Location"] == "/login"
+    assert client.get("/").status_code == 302
+
+
+def test_the_login_form_is_refused_without_its_token():
+    make_user("sam")
+    answer = sign_in(Client(enforce_csrf_checks=True))
+
+    assert answer.status_code == 403
+    assert "That form has expired" in answer.content.decode()
+
+
+def test_the_session_key_changes_at_login(client):
+    make_user("sam")
+    client.get("/login")
+    session = client.session
+    session["visited"] = True
+    session.save()
+    before = session.session_key
+
+    sign_in(client)
+
+    assert client.session.session_key != before
+
+
+def test_admin_has_no_login_page_of_its_own(client):
+    assert client.get("/admin/", follow=True).redirect_chain[-1] == ("/login?next=%2Fadmin%2F", 302)
+
+
+def test_sales_at_the_door_of_admin_is_told_which_role_it_needs(client):
+    client.force_login(make_user())
+    answer = client.get("/admin/", follow=True)
+
+    assert answer.status_code == 403
+    assert "internal_admin" in answer.content.decode()
