@@ -18,7 +18,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AccountDay:
-    """What one account key did on one UTC day (design 2). `people` are 48-bit person marks, sorted, as 12 hex digits."""
+    """What one account key did on one UTC day (design 2). `people`: sorted 48-bit person marks, as 12 hex digits."""
 
     account_key: str
     date: date

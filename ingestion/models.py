@@ -19,9 +19,7 @@ class LeadRequest(Record):
     prospect_company = models.ForeignKey(
         ProspectCompany, null=True, blank=True, on_delete=models.SET_NULL, related_name="lead_requests"
     )
-    contact = models.ForeignKey(
-        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="lead_requests"
-    )
+    contact = models.ForeignKey(Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="lead_requests")
     account_key = AsciiCharField(
         max_length=DOMAIN_LENGTH, null=True, blank=True, help_text="The domain it resolved to; none for personal mail."
     )

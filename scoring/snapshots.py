@@ -66,7 +66,7 @@ class Written:
 def record(
     scores: Sequence[tuple[ProspectCompany, AccountScore]], stamp: Stamp, *, rewrite: bool, write: bool = True
 ) -> Written:
-    """Store a batch of scores of locked accounts; replace an existing snapshot only if `rewrite` or it is provisional."""
+    """Store a batch of scores of locked accounts. A stored snapshot is replaced only if `rewrite`, or provisional."""
     stored = {
         row.prospect_company_id: row
         for row in DailyAccountIntent.objects.filter(

@@ -81,10 +81,8 @@ def test_a_backfill_names_the_dates_it_skips(activity):
 
     said = run("recompute_intent", backfill=62)
 
-    assert (
-        f"{YESTERDAY - timedelta(days=61)} skipped: {YESTERDAY - timedelta(days=61)} lies before the first day with facts"
-        in said
-    )
+    early = YESTERDAY - timedelta(days=61)
+    assert f"{early} skipped: {early} lies before the first day with facts" in said
     assert f"{YESTERDAY - timedelta(days=7)} skipped: " in said
     assert f"no facts for {YESTERDAY - timedelta(days=35)}" in said
     assert DailyAccountIntent.objects.filter(date=YESTERDAY - timedelta(days=5)).exists()
