@@ -76,7 +76,7 @@ class ActivityDay(models.Model):
 
     class Meta:
         db_table = "activity_days"
-        indexes = [models.Index(fields=["date"], name="activity_by_date")]
+        indexes = [models.Index(fields=["date", "account_key"], name="activity_by_date")]
         constraints = [models.CheckConstraint(condition=~Q(account_key=""), name="activity_has_key")]
 
     def __str__(self) -> str:
