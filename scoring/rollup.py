@@ -6,13 +6,13 @@ yields after each batch, so that whoever runs it can report progress and stop be
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Max, Min, QuerySet
 
 from accounts.models import ProspectCompany
@@ -20,6 +20,7 @@ from accounts.resolution import Resolver, load_resolver, resolution_settings
 from ingestion.models import ActivityPull, LeadRequest
 from registry.loader import Registry, load_registry
 from registry.revisions import record as record_revision
+from registry.transactions import transact
 from registry.values import ScoreParameters
 from scoring import evidence, snapshots
 from scoring.engine import MONTH, AccountScore, Classifier, score_account
@@ -94,6 +95,23 @@ def is_past(as_of: date) -> bool:
     return published.exists()
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What every batch of one date is scored with. `rewrite`: stored snapshots may change; `newest`: no later date is
+    published, so the accounts' present flags follow; `write`: False only counts. `guard` is called first in every
+    transaction, so that a run that lost its lease writes nothing more."""
+
+    stamp: Stamp
+    resolver: Resolver
+    registry: Registry
+    classifier: Classifier
+    moved: Mapping[str, list[str]]
+    newest: bool
+    rewrite: bool
+    write: bool
+    guard: Callable[[], None]
+
+
 def recompute(
     as_of: date,
     now: datetime,
@@ -103,6 +121,7 @@ def recompute(
     restate: bool = False,
     write: bool = True,
     registry: Registry | None = None,
+    guard: Callable[[], None] = lambda: None,
 ) -> Iterator[Progress]:
     """Score all accounts (or those of `domains`) for `as_of`. With write=False, only count what would change.
 
@@ -111,43 +130,58 @@ def recompute(
     """
     check_window(as_of, now.date())
     registry = registry or load_registry()
+    revision = record_revision(registry, resolution_settings())
     resolver = load_resolver(registry.domain_rules, as_of)
-    classifier = Classifier(registry.rule_set(), registry.weights)
-    stamp = Stamp(
-        date=as_of,
-        revision=record_revision(registry, resolution_settings()),
-        score_config_id=registry.parameters.id,
-        run=run,
-        now=now,
-        is_provisional=as_of >= now.date(),
-    )
-    newest = not is_past(as_of)
-    rewrite = restate or newest
     progress = Progress(as_of)
-    moved = open_accounts(as_of, resolver, progress, domains)
+    newest = not is_past(as_of)
+    plan = Plan(
+        stamp=Stamp(as_of, revision, registry.parameters.id, run, now, is_provisional=as_of >= now.date()),
+        resolver=resolver,
+        registry=registry,
+        classifier=Classifier(registry.rule_set(), registry.weights),
+        moved=open_accounts(as_of, resolver, progress, domains),
+        newest=newest,
+        rewrite=restate or newest,
+        write=write,
+        guard=guard,
+    )
     chosen = ProspectCompany.objects.filter(merged_into__isnull=True)
     if domains is not None:
-        chosen = chosen.filter(domain__in=moved)
-    elif rewrite:
-        merged = ProspectCompany.objects.filter(merged_into__isnull=False).values("pk")
-        progress.written += snapshots.remove(as_of, merged, write=write)
+        chosen = chosen.filter(domain__in=plan.moved)
+    elif plan.rewrite:
+        progress.written += transact(partial(remove_merged, plan))
     progress.total = chosen.count()
+    progress.unmatched, progress.unweighed = plan.classifier.unmatched, plan.classifier.unweighed
     yield progress
     for batch in batches(chosen):
-        with transaction.atomic():
-            companies = lock(batch)
-            suppressed = {company.pk for company in companies if resolver.rules.suppressed_as(company.domain)}
-            if newest and write:
-                mark_suppressed(companies, resolver)
-            if rewrite:
-                progress.written += snapshots.remove(as_of, suppressed, write=write)
-            scorable = [company for company in companies if company.pk not in suppressed]
-            scores = score(scorable, moved, resolver, classifier, registry.parameters, as_of)
-            progress.written += snapshots.record(scores, stamp, rewrite=rewrite, write=write)
+        scored, written = transact(partial(score_batch, plan, batch))
         progress.done += len(batch)
-        progress.scored += len(scores)
-        progress.unmatched, progress.unweighed = classifier.unmatched, classifier.unweighed
+        progress.scored += scored
+        progress.written += written
         yield progress
+
+
+def remove_merged(plan: Plan) -> Written:
+    """A merged account's facts count for another one: its own snapshot of a date that is rewritten goes."""
+    plan.guard()
+    merged = ProspectCompany.objects.filter(merged_into__isnull=False).values("pk")
+    return snapshots.remove(plan.stamp.date, merged, write=plan.write)
+
+
+def score_batch(plan: Plan, batch: Sequence[Any]) -> tuple[int, Written]:
+    """In one transaction: lock the accounts, read what is known of them, score, write. How many, and what changed."""
+    plan.guard()
+    as_of, written = plan.stamp.date, Written()
+    companies = lock(batch)
+    suppressed = {company.pk for company in companies if plan.resolver.rules.suppressed_as(company.domain)}
+    if plan.newest and plan.write:
+        mark_suppressed(companies, plan.resolver)
+    if plan.rewrite and suppressed:
+        written += snapshots.remove(as_of, suppressed, write=plan.write)
+    scorable = [company for company in companies if company.pk not in suppressed]
+    scores = score(scorable, plan)
+    written += snapshots.record(scores, plan.stamp, rewrite=plan.rewrite, write=plan.write)
+    return len(scores), written
 
 
 def open_accounts(
@@ -233,17 +267,12 @@ def mark_suppressed(companies: Sequence[ProspectCompany], resolver: Resolver) ->
             company.save(update_fields=["suppressed_as", "updated_at"])
 
 
-def score(
-    companies: Sequence[ProspectCompany],
-    moved: Mapping[str, list[str]],
-    resolver: Resolver,
-    classifier: Classifier,
-    parameters: ScoreParameters,
-    as_of: date,
-) -> list[tuple[ProspectCompany, AccountScore]]:
+def score(companies: Sequence[ProspectCompany], plan: Plan) -> list[tuple[ProspectCompany, AccountScore]]:
     """Scores of the accounts that have facts or leads in reach, a score above 0 to cool, or a snapshot to redo."""
+    as_of, parameters = plan.stamp.date, plan.registry.parameters
     keys_of = {
-        company.domain: own_keys(company.domain, resolver) + moved.get(company.domain, []) for company in companies
+        company.domain: own_keys(company.domain, plan.resolver) + plan.moved.get(company.domain, [])
+        for company in companies
     }
     found = evidence.read(keys_of, as_of - timedelta(days=evidence.REACH), as_of)
     snapshots_there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=companies)
@@ -254,7 +283,7 @@ def score(
         seen = found.get(company.domain, evidence.Evidence())
         if seen or company.pk in redo or is_warm(company, as_of):
             first = earlier.get(company.domain)
-            result = score_account(seen.days, seen.leads, classifier, parameters, as_of, first_seen=first)
+            result = score_account(seen.days, seen.leads, plan.classifier, parameters, as_of, first_seen=first)
             scores.append((company, result))
     return scores
 

@@ -1,0 +1,41 @@
+"""Transactions that are tried again when the database asks for it.
+
+Two writers can meet in a deadlock (1213) or wait too long for a lock (1205) through no fault of theirs; the database
+then rolls one of them back and expects it to come again. Only the whole transaction can be repeated, so this stands
+outside of it.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.db import OperationalError, connection, transaction
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+ATTEMPTS = 6
+ASKED_TO_RETRY = (1205, 1213)
+T = TypeVar("T")
+
+
+def asked_to_retry(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in ASKED_TO_RETRY
+
+
+def transact(work: Callable[[], T]) -> T:
+    """Do the work in a transaction, up to six times. It must not keep anything outside the database when it fails.
+
+    Inside another transaction it is done once: a deadlock has rolled that one back too.
+    """
+    if connection.in_atomic_block:
+        return work()
+    attempts = Retrying(
+        retry=retry_if_exception(asked_to_retry),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        reraise=True,
+    )
+    return attempts(_once, work)
+
+
+def _once(work: Callable[[], T]) -> T:
+    with transaction.atomic():
+        return work()
