@@ -1,10 +1,13 @@
 """Who they are (spec 4): companies, their further domains, people, identities, and the readable signals about them."""
 
-from django.conf import settings
-from django.db import models
-from django.db.models import F, Q
+from collections.abc import Mapping
 
-from registry.columns import AsciiCharField, ExactCharField, Record
+from django.conf import settings
+from django.db import connection, models
+from django.db.models import F, Q
+from django.db.models.constants import OnConflict
+
+from registry.columns import AsciiCharField, ExactCharField, Record, new_id
 from registry.values import IntentStage, SurgeLevel
 
 DOMAIN_LENGTH = 253
@@ -25,6 +28,38 @@ class CompanyQuerySet(models.QuerySet["ProspectCompany"]):
 
     def suppressed(self) -> "CompanyQuerySet":
         return self.filter(merged_into__isnull=True).exclude(suppressed_as="")
+
+    def open(self, organizations: Mapping[str, str]) -> None:
+        """Insert accounts, given as {domain: organisation or ''}, with every other column at its default.
+
+        An account that exists already, perhaps since a moment ago, is left as it is. By bare cursor: a hundred
+        thousand new accounts of a first run would take the ORM longer than scoring them.
+        """
+        fields = self.model._meta.concrete_fields
+        blank = self.model()
+        blank_row = {field.column: field.get_db_prep_save(field.pre_save(blank, True), connection) for field in fields}
+        sources = ProspectCompany.NameSource
+        key = self.model._meta.pk
+        rows = [
+            tuple(
+                {
+                    **blank_row,
+                    "id": key.get_db_prep_save(new_id(), connection),
+                    "domain": domain,
+                    "name": organization or domain,
+                    "name_source": sources.LEAD if organization else sources.DOMAIN,
+                }.values()
+            )
+            for domain, organization in organizations.items()
+        ]
+        if rows:
+            verb = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
+            suffix = connection.ops.on_conflict_suffix_sql(fields, OnConflict.IGNORE, (), ())
+            columns, marks = ", ".join(blank_row), ", ".join(["%s"] * len(blank_row))
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    f"{verb} {self.model._meta.db_table} ({columns}) VALUES ({marks}) {suffix}".strip(), rows
+                )
 
 
 class ProspectCompany(Record):

@@ -14,15 +14,16 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.domains import (
+    SHIPPED_PERSONAL,
+    SHIPPED_PLATFORMS,
     SHIPPED_VERSION,
-    is_personal,
-    is_platform,
     normalize_domain_from_url,
     registrable_domain,
 )
 from accounts.models import CompanyDomain, ProspectCompany
 from registry.values import SUPPRESSING, DomainRuleKind, DomainRuleValue
 
+MAILBOXES = (DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL)
 MERGE_DEPTH = 50  # a longer chain is a cycle made by hand
 
 
@@ -38,9 +39,18 @@ class Resolution(NamedTuple):
     reason: str = ""
 
 
+def with_parents(domain: str) -> list[str]:
+    """`a.b.c` → `a.b.c`, `b.c`, `c`."""
+    found = [domain]
+    while "." in domain:
+        domain = domain.partition(".")[2]
+        found.append(domain)
+    return found
+
+
 @dataclass(frozen=True)
 class DomainRules:
-    """The domain rules in force on one day, looked up by domain."""
+    """The domain rules in force on one day, looked up by canonical domain."""
 
     by_pattern: Mapping[str, tuple[str, ...]]
 
@@ -56,20 +66,21 @@ class DomainRules:
         """The kinds the domain is of: its own rules first, then `*.` rules of it and of every parent, nearest first."""
         if not self.by_pattern:
             return ()
-        labels = domain.split(".")
-        parents = (".".join(labels[start:]) for start in range(len(labels)))
-        wild = [kind for parent in parents for kind in self.by_pattern.get(f"*.{parent}", ())]
+        wild = [kind for parent in with_parents(domain) for kind in self.by_pattern.get(f"*.{parent}", ())]
         return (*self.by_pattern.get(domain, ()), *wild)
 
-    def is_personal(self, domain: str) -> bool:
-        """The nearest rule decides; without one, the shipped list."""
-        for kind in self.kinds(domain):
-            if kind in (DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL):
-                return kind == DomainRuleKind.PERSONAL
-        return is_personal(domain)
+    def unusable(self, domain: str) -> str:
+        """`personal` or `platform` where the domain can be no account, else ''.
 
-    def is_platform(self, domain: str) -> bool:
-        return DomainRuleKind.PLATFORM in self.kinds(domain) or is_platform(domain)
+        Of personal and not personal the nearest rule decides; without one, the shipped list.
+        """
+        kinds = self.kinds(domain)
+        said = next((kind for kind in kinds if kind in MAILBOXES), None)
+        if said == DomainRuleKind.PERSONAL or (said is None and domain in SHIPPED_PERSONAL):
+            return DomainRuleKind.PERSONAL
+        if DomainRuleKind.PLATFORM in kinds or any(parent in SHIPPED_PLATFORMS for parent in with_parents(domain)):
+            return DomainRuleKind.PLATFORM
+        return ""
 
     def suppressed_as(self, domain: str) -> str:
         """The kind under which the account is suppressed, '' when it is not."""
@@ -92,9 +103,12 @@ class Resolver:
         if home is None:
             base = self._grouped(key)
             home = self.homes.get(base, base)
-            if home == base and (unusable := self._unusable(key) or self._unusable(base)):
-                return Resolution(None, unusable)
-        return Resolution(home, self.rules.suppressed_as(key) or self.rules.suppressed_as(home))
+            if home == base:
+                unusable = self.rules.unusable(key) or (self.rules.unusable(base) if base != key else "")
+                if unusable:
+                    return Resolution(None, unusable)
+        suppressed = self.rules.suppressed_as(key)
+        return Resolution(home, suppressed if suppressed or home == key else self.rules.suppressed_as(home))
 
     def explicit_keys(self, domain: str) -> list[str]:
         """The account's own domain and those mapped to it by alias or merge, its family."""
@@ -102,11 +116,6 @@ class Resolver:
 
     def _grouped(self, key: str) -> str:
         return (registrable_domain(key) or key) if self.scope == "registrable" else key
-
-    def _unusable(self, domain: str) -> str:
-        if self.rules.is_personal(domain):
-            return DomainRuleKind.PERSONAL
-        return DomainRuleKind.PLATFORM if self.rules.is_platform(domain) else ""
 
 
 def load_resolver(domain_rules: Iterable[DomainRuleValue], as_of: date) -> Resolver:

@@ -7,9 +7,10 @@ many domains the account's activity came in under: run twice, the same to the la
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from ingestion.events import AccountDay, Cell, LeadMark
@@ -19,7 +20,7 @@ from scoring.decay import decay
 from scoring.normalize import intent_score
 from scoring.stage import intent_stage
 from scoring.surge import surge_level, surge_ratio
-from scoring.weights import PAGE_VIEW, weigh
+from scoring.weights import NO_WEIGHT, PAGE_VIEW, weigh
 from scoring.why_hot import key_events, why_hot
 
 WEEK, MONTH = 7, 30  # the windows' lengths are in the columns' names
@@ -38,6 +39,7 @@ class Weighed(NamedTuple):
     weight: int
     weight_source: str
     rule: Rule | None
+    noted: bool  # no weight, or a page no rule knew: the operators want to hear of it
 
 
 class Classifier:
@@ -59,17 +61,23 @@ class Classifier:
             if len(self._decided) >= 200_000:  # bounds memory over millions of distinct paths
                 self._decided.clear()
             decided = self._decided[key] = self._decide(cell)
-        if decided.weight_source == "no weight":
-            note(self.unweighed, cell.event, cell.count)
-        if cell.event == PAGE_VIEW and decided.rule is None and not cell.content_type:
-            note(self.unmatched, cell.path, cell.count)
+        if decided.noted:
+            if decided.weight_source == NO_WEIGHT:
+                note(self.unweighed, cell.event, cell.count)
+            if is_unmatched(cell, decided.rule):
+                note(self.unmatched, cell.path, cell.count)
         return decided
 
     def _decide(self, cell: Cell) -> Weighed:
         found = self.rules.classify(cell.event, cell.path, cell.content_type, cell.lane)
         weight, source = weigh(self.weights, cell.event, found.content_type, cell.cta_id, found.weight_override)
         category = category_of(cell.event, found.content_type, cell.cta_id)
-        return Weighed(found.content_type, found.lane, category, weight, source, found.rule)
+        noted = source == NO_WEIGHT or is_unmatched(cell, found.rule)
+        return Weighed(found.content_type, found.lane, category, weight, source, found.rule, noted)
+
+
+def is_unmatched(cell: Cell, rule: Rule | None) -> bool:
+    return cell.event == PAGE_VIEW and rule is None and not cell.content_type
 
 
 def note(tally: Counter[str], what: str, count: int) -> None:
@@ -111,28 +119,24 @@ class AccountScore:
 
 def cells_between(
     days: Iterable[AccountDay], leads: Sequence[LeadMark], first: date, last: date
-) -> list[tuple[date, Cell]]:
-    """Every cell of the days `first`..`last`, and one for each lead request that the activity did not show (design 3).
+) -> Iterator[tuple[date, Sequence[Cell]]]:
+    """The cells of the days `first`..`last`, and one for each lead request that the activity did not show (design 3).
 
     Ad blockers hide form submissions: per day, extra = max(0, leads − form_submitted events), the newest leads first.
     """
-    seen: Counter[date] = Counter()
-    found = []
-    for day in days:
-        if first <= day.date <= last:
-            for cell in day.cells:
-                found.append((day.date, cell))
-                if cell.event == FORM_SUBMITTED:
-                    seen[day.date] += cell.count
-    unseen: dict[date, list[LeadMark]] = defaultdict(list)
+    within = [day for day in days if first <= day.date <= last]
+    for day in within:
+        yield day.date, day.cells
+    by_day: dict[date, list[LeadMark]] = defaultdict(list)
     for lead in sorted(leads, key=lambda lead: (lead.submitted_at, lead.lane), reverse=True):
-        day_of_lead = lead.submitted_at.date()
-        if first <= day_of_lead <= last:
-            unseen[day_of_lead].append(lead)
-    for of_day, marks in unseen.items():
-        extra = max(0, len(marks) - seen[of_day])
-        found += [(of_day, Cell(FORM_SUBMITTED, "", lead.lane, "", "", 1)) for lead in marks[:extra]]
-    return found
+        by_day[lead.submitted_at.date()].append(lead)
+    for of_day, marks in by_day.items():
+        if first <= of_day <= last:
+            seen = sum(c.count for day in within if day.date == of_day for c in day.cells if c.event == FORM_SUBMITTED)
+            yield (
+                of_day,
+                [Cell(FORM_SUBMITTED, "", lead.lane, "", "", 1) for lead in marks[: max(0, len(marks) - seen)]],
+            )
 
 
 def score_account(
@@ -149,23 +153,29 @@ def score_account(
     `first_seen` is its first day of activity or lead ever, where that is known to be earlier than what is passed.
     Facts after `as_of` are not scored.
     """
-    points: dict[tuple[int, str], int] = defaultdict(int)  # (age, lane) → weight × count, exact
-    week: dict[str, list[int]] = {}  # category → [count, points per age of the week]
-    pages: Counter[str] = Counter()
-    kinds: Counter[tuple[str, str]] = Counter()
-    for day, cell in cells_between(days, leads, as_of - timedelta(days=MONTH - 1), as_of):
+    points: dict[tuple[int, str], int] = {}  # (age, lane) → weight × count, exact
+    week: dict[str, list[int]] = {}  # category → [count, points of each age of the week]
+    pages: dict[str, int] = {}
+    kinds: dict[tuple[str, str], int] = {}
+    weigh_cell = classifier.weigh
+    for day, cells in cells_between(days, leads, as_of - timedelta(days=MONTH - 1), as_of):
         age = (as_of - day).days
-        weighed = classifier.weigh(cell)
-        points[age, weighed.lane] += weighed.weight * cell.count
-        if age < WEEK:
-            tally = week.setdefault(weighed.category, [0] * (1 + WEEK))
-            tally[0] += cell.count
-            tally[1 + age] += weighed.weight * cell.count
-            kinds[cell.event, weighed.category] += cell.count
-            if cell.event == PAGE_VIEW:
-                pages[cell.path] += cell.count
+        for cell in cells:
+            event, _, _, _, path, count = cell
+            _, lane, category, weight, _, _, _ = weigh_cell(cell)
+            worth = weight * count
+            points[age, lane] = points.get((age, lane), 0) + worth
+            if age < WEEK:
+                tally = week.get(category)
+                if tally is None:
+                    tally = week[category] = [0] * (1 + WEEK)
+                tally[0] += count
+                tally[1 + age] += worth
+                kinds[event, category] = kinds.get((event, category), 0) + count
+                if event == PAGE_VIEW:
+                    pages[path] = pages.get(path, 0) + count
 
-    rates = [decay(age, parameters.lambda_decay) for age in range(MONTH)]
+    rates = decay_rates(parameters.lambda_decay)
     per_day = [0] * MONTH
     for (age, _), total in points.items():
         per_day[age] += total
@@ -197,9 +207,15 @@ def score_account(
     )
 
 
+@lru_cache(maxsize=64)
+def decay_rates(lambda_decay: float) -> tuple[float, ...]:
+    """The decay of ages 0..29."""
+    return tuple(decay(age, lambda_decay) for age in range(MONTH))
+
+
 def decayed(points_by_age: Sequence[int], rates: Sequence[float]) -> float:
     """The points of consecutive ages, each multiplied by its rate, added exactly and rounded once."""
-    return math.fsum(points * rate for points, rate in zip(points_by_age, rates, strict=False) if points)
+    return math.fsum([points * rate for points, rate in zip(points_by_age, rates, strict=False) if points])
 
 
 def lane_scores(points: dict[tuple[int, str], int], rates: Sequence[float], window: int) -> dict[str, float]:

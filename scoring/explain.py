@@ -68,20 +68,13 @@ def contributions(
 ) -> list[Contribution]:
     """Everything that counts in the 30-day raw score of `as_of`, newest and largest first."""
     counted: dict[tuple[date, int, str, str, str, int, str, str], int] = defaultdict(int)
-    for day, cell in cells_between(days, leads, as_of - timedelta(days=MONTH - 1), as_of):
-        weighed = classifier.weigh(cell)
-        rule = weighed.rule.match_value if weighed.rule else ""
-        key = (
-            day,
-            (as_of - day).days,
-            cell.event,
-            weighed.category,
-            weighed.lane,
-            weighed.weight,
-            weighed.weight_source,
-            rule,
-        )
-        counted[key] += cell.count
+    for day, cells in cells_between(days, leads, as_of - timedelta(days=MONTH - 1), as_of):
+        age = (as_of - day).days
+        for cell in cells:
+            found_by = classifier.weigh(cell)
+            rule = found_by.rule.match_value if found_by.rule else ""
+            kind = (cell.event, found_by.category, found_by.lane, found_by.weight, found_by.weight_source, rule)
+            counted[(day, age, *kind)] += cell.count
     found = []
     for (day, age, event, category, lane, weight, source, rule), count in counted.items():
         rate = decay(age, lambda_decay)
@@ -169,6 +162,6 @@ def points_by_day(
 ) -> dict[date, int]:
     """Undecayed points of each day."""
     found: dict[date, int] = defaultdict(int)
-    for day, cell in cells_between(days, leads, first, last):
-        found[day] += classifier.weigh(cell).weight * cell.count
+    for day, cells in cells_between(days, leads, first, last):
+        found[day] += sum(classifier.weigh(cell).weight * cell.count for cell in cells)
     return found

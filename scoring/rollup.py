@@ -7,7 +7,7 @@ yields after each batch, so that whoever runs it can report progress and stop be
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from registry.values import ScoreParameters
 from scoring import evidence, snapshots
 from scoring.engine import MONTH, AccountScore, Classifier, score_account
 from scoring.models import DailyAccountIntent, JobRun
-from scoring.snapshots import Stamp, Written
+from scoring.snapshots import Account, Stamp, Written
 
 
 class CannotScore(Exception):
@@ -139,7 +139,7 @@ def recompute(
         resolver=resolver,
         registry=registry,
         classifier=Classifier(registry.rule_set(), registry.weights),
-        moved=open_accounts(as_of, resolver, progress, domains),
+        moved=open_accounts(as_of, resolver, progress, domains, guard),
         newest=newest,
         rewrite=restate or newest,
         write=write,
@@ -173,19 +173,23 @@ def score_batch(plan: Plan, batch: Sequence[Any]) -> tuple[int, Written]:
     plan.guard()
     as_of, written = plan.stamp.date, Written()
     companies = lock(batch)
-    suppressed = {company.pk for company in companies if plan.resolver.rules.suppressed_as(company.domain)}
+    suppressed = {company.id for company in companies if plan.resolver.rules.suppressed_as(company.domain)}
     if plan.newest and plan.write:
         mark_suppressed(companies, plan.resolver)
     if plan.rewrite and suppressed:
         written += snapshots.remove(as_of, suppressed, write=plan.write)
-    scorable = [company for company in companies if company.pk not in suppressed]
+    scorable = [company for company in companies if company.id not in suppressed]
     scores = score(scorable, plan)
     written += snapshots.record(scores, plan.stamp, rewrite=plan.rewrite, write=plan.write)
     return len(scores), written
 
 
 def open_accounts(
-    as_of: date, resolver: Resolver, progress: Progress, domains: Sequence[str] | None
+    as_of: date,
+    resolver: Resolver,
+    progress: Progress,
+    domains: Sequence[str] | None,
+    guard: Callable[[], None],
 ) -> dict[str, list[str]]:
     """Give every key of the window its account, creating those that are new.
 
@@ -201,12 +205,14 @@ def open_accounts(
         moved |= chosen
         pages = (evidence.keys_of(home, resolver, first, as_of) for home in chosen)
     for keys in pages:
+        guard()
         homes = set()
         for key in keys:
-            home, reason = resolver.resolve(key)
-            if reason:
-                progress.unresolved[reason] += 1
-            if home is None or not evidence.counts_for(key, home, resolver):
+            resolution = resolver.resolve(key)
+            if resolution.reason:
+                progress.unresolved[resolution.reason] += 1
+            home = evidence.is_evidence(resolution, resolver)
+            if home is None:
                 continue  # personal, platform, or this one domain of the account is suppressed
             homes.add(home)
             if key != home and key not in moved.setdefault(home, []):
@@ -229,18 +235,7 @@ def create_missing(homes: Set[str]) -> None:
     missing = sorted(homes - known)
     leads = LeadRequest.objects.filter(account_key__in=missing).exclude(organization_name="").order_by("submitted_at")
     written = dict(leads.values_list("account_key", "organization_name"))
-    sources = ProspectCompany.NameSource
-    ProspectCompany.objects.bulk_create(
-        [
-            ProspectCompany(
-                domain=domain,
-                name=written.get(domain, domain),
-                name_source=sources.LEAD if domain in written else sources.DOMAIN,
-            )
-            for domain in missing
-        ],
-        ignore_conflicts=True,  # a lead may create the same account at the same moment
-    )
+    ProspectCompany.objects.open({domain: written.get(domain, "") for domain in missing})
 
 
 def batches(companies: QuerySet[ProspectCompany]) -> Iterator[list[Any]]:
@@ -252,22 +247,22 @@ def batches(companies: QuerySet[ProspectCompany]) -> Iterator[list[Any]]:
         after = page[-1][1]
 
 
-def lock(batch: Sequence[Any]) -> list[ProspectCompany]:
+def lock(batch: Sequence[Any]) -> list[Account]:
     """The batch's accounts, locked in one order; one that was merged a moment ago is left out."""
     rows = ProspectCompany.objects.select_for_update().filter(pk__in=batch, merged_into__isnull=True)
-    return list(rows.order_by("domain"))
+    columns = rows.order_by("domain").values_list(*(column.name for column in fields(Account)))
+    return [Account(*row) for row in columns]
 
 
-def mark_suppressed(companies: Sequence[ProspectCompany], resolver: Resolver) -> None:
+def mark_suppressed(companies: Sequence[Account], resolver: Resolver) -> None:
     """The flag by which lists leave suppressed accounts out; it says the present, whatever date is scored."""
     for company in companies:
         kind = resolver.rules.suppressed_as(company.domain)
         if kind != company.suppressed_as:
-            company.suppressed_as = kind
-            company.save(update_fields=["suppressed_as", "updated_at"])
+            ProspectCompany.objects.filter(pk=company.id).update(suppressed_as=kind)
 
 
-def score(companies: Sequence[ProspectCompany], plan: Plan) -> list[tuple[ProspectCompany, AccountScore]]:
+def score(companies: Sequence[Account], plan: Plan) -> list[tuple[Account, AccountScore]]:
     """Scores of the accounts that have facts or leads in reach, a score above 0 to cool, or a snapshot to redo."""
     as_of, parameters = plan.stamp.date, plan.registry.parameters
     keys_of = {
@@ -275,13 +270,13 @@ def score(companies: Sequence[ProspectCompany], plan: Plan) -> list[tuple[Prospe
         for company in companies
     }
     found = evidence.read(keys_of, as_of - timedelta(days=evidence.REACH), as_of)
-    snapshots_there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=companies)
+    snapshots_there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=[c.id for c in companies])
     redo = set(snapshots_there.values_list("prospect_company_id", flat=True))
     earlier = first_seen_earlier(found, keys_of, parameters, as_of)
     scores = []
     for company in companies:
         seen = found.get(company.domain, evidence.Evidence())
-        if seen or company.pk in redo or is_warm(company, as_of):
+        if seen or company.id in redo or is_warm(company, as_of):
             first = earlier.get(company.domain)
             result = score_account(seen.days, seen.leads, plan.classifier, parameters, as_of, first_seen=first)
             scores.append((company, result))
@@ -292,7 +287,7 @@ def own_keys(domain: str, resolver: Resolver) -> list[str]:
     return [domain] if evidence.counts_for(domain, domain, resolver) else []
 
 
-def is_warm(company: ProspectCompany, as_of: date) -> bool:
+def is_warm(company: Account, as_of: date) -> bool:
     """Its last score, of a day before, was above 0: a silent account is scored until it has cooled."""
     return company.score_30d_raw > 0 and company.snapshot_date is not None and company.snapshot_date < as_of
 

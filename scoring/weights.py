@@ -3,6 +3,7 @@
 from registry.values import Weights
 
 PAGE_VIEW = "page_view"
+NO_WEIGHT = "no weight"
 
 
 def weigh(weights: Weights, event: str, content_type: str, cta_id: str, override: int | None = None) -> tuple[int, str]:
@@ -22,4 +23,4 @@ def weigh(weights: Weights, event: str, content_type: str, cta_id: str, override
             return weights.points[key], " + ".join(filter(None, key))
     if event == PAGE_VIEW and (event, "other", "") in weights.points:
         return weights.points[(event, "other", "")], f"{event} + other"
-    return 0, "no weight"
+    return 0, NO_WEIGHT
