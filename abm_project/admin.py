@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
 from abm_project.access import keep_staff_in_step
+from registry.strict_admin import StrictAdmin
 
 admin.site.site_header = "Orbit admin"
 admin.site.site_title = "Orbit"
@@ -18,7 +19,7 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(StrictAdmin, DjangoUserAdmin):
     """A user and their role. Whoever is no superuser neither makes one nor changes one."""
 
     list_display = ("username", "first_name", "last_name", "email", "role", "is_active", "last_login")

@@ -4,7 +4,7 @@ Lists read the summary columns of the accounts and join what a row shows in a fi
 number of rows. Everything follows the newest snapshot, not the clock, so a stale installation still shows its scores.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.db.models.expressions import OrderBy
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, Now
 
 from accounts.domains import normalize_domain_from_url
 from accounts.models import CompanyDomain, CompanyQuerySet, Contact, IntentSignal, ProspectCompany
@@ -58,17 +58,25 @@ class Freshness:
 
 
 def freshness(today: date) -> Freshness:
-    """Two queries. A provisional snapshot (a lead scored during the day) says nothing about the night's run."""
+    """Two queries. What scores single accounts, a lead during the day or an admin, says nothing about the night's run;
+    a run that died without a word has failed, though nobody has marked it yet."""
     newest = (
         DailyAccountIntent.objects.filter(is_provisional=False)
         .order_by("-date")
         .values_list("date", "updated_at", "job_run__finished_at")
         .first()
     )
-    run = JobRun.objects.filter(kind="recompute").order_by("-started_at", "-id").first()
-    running = run is not None and run.state == JobRun.State.RUNNING
+    run = (
+        JobRun.objects.filter(kind="recompute", is_bulk=True)
+        .annotate(silent=Q(lease_until__lt=Now()))
+        .order_by("-started_at", "-id")
+        .first()
+    )
+    running = run is not None and run.state == JobRun.State.RUNNING and not run.silent
     through, written_at, finished_at = newest or (None, None, None)
     computed_at = finished_at or written_at
+    if run is not None and run.state == JobRun.State.RUNNING and run.silent:
+        return Freshness("failed", through, computed_at, run.last_word)
     if run is not None and run.state == JobRun.State.FAILED:
         return Freshness("failed", through, computed_at, run.message)
     if through is None:
@@ -151,20 +159,21 @@ def hot_accounts(chosen: AccountFilter, page: int = 1, limit: int = 50) -> HotAc
     """One page of the list; a page past the end is the last one."""
     found = _found_by(chosen.search)
     matching = _ordered(_matching(chosen, found), chosen)
-    count = matching.count()
+    counts = _Counts.of(chosen, found)
+    count = counts.total
     pages = max(1, -(-count // limit))
     page = min(page, pages)
     start = (page - 1) * limit
-    companies = list(matching.select_related("owner")[start : start + limit])
+    ids = list(matching.values_list("id", flat=True)[start : start + limit]) if count else []
     return HotAccounts(
-        rows=tuple(_rows(companies, chosen, first_rank=start + 1)),
+        rows=tuple(_rows(_in_turn(ids), chosen, first_rank=start + 1)),
         count=count,
         page=page,
         pages=pages,
         limit=limit,
-        stages=_in_order(_facets(chosen, found, "stage", "intent_stage"), reversed(IntentStage)),
-        surges=_in_order(_facets(chosen, found, "surge", "surge_level"), reversed(SurgeLevel)),
-        lanes=_by_count(_facets(chosen, found, "lane", chosen.lane_column), chosen.lane),
+        stages=_in_order(counts.stages, reversed(IntentStage)),
+        surges=_in_order(counts.surges, reversed(SurgeLevel)),
+        lanes=_by_count(counts.lanes, chosen.lane),
         nothing_scored=not count and not ProspectCompany.objects.scored().exists(),
     )
 
@@ -173,24 +182,32 @@ def every_hot_account(chosen: AccountFilter) -> Iterator[HotAccount]:
     """All rows of the filter, for an export: the order is fixed first, then rows are read a batch at a time."""
     ids = list(_ordered(_matching(chosen, _found_by(chosen.search)), chosen).values_list("id", flat=True))
     for start in range(0, len(ids), CSV_BATCH):
-        found = ProspectCompany.objects.select_related("owner").in_bulk(ids[start : start + CSV_BATCH])
-        batch = [found[id] for id in ids[start : start + CSV_BATCH] if id in found]
-        yield from _rows(batch, chosen, first_rank=start + 1)
+        yield from _rows(_in_turn(ids[start : start + CSV_BATCH]), chosen, first_rank=start + 1)
 
 
-def _matching(chosen: AccountFilter, found: Q, without: str = "") -> CompanyQuerySet:
-    """The accounts of a filter; `without` leaves one part out, for the counts of its own chips."""
+def _in_turn(ids: Sequence[UUID]) -> list[ProspectCompany]:
+    """The accounts in this order. Sorting ids and then reading a page of rows is half the work of sorting rows."""
+    found = ProspectCompany.objects.select_related("owner").in_bulk(ids)
+    return [found[id] for id in ids if id in found]
+
+
+def _matching(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
+    """The accounts of a filter."""
+    companies = _before_chips(chosen, found)
+    if chosen.stage:
+        companies = companies.filter(intent_stage=chosen.stage)
+    if chosen.surge:
+        companies = companies.filter(surge_level=chosen.surge)
+    if chosen.lane:
+        companies = companies.filter(**{chosen.lane_column: chosen.lane})
+    return companies
+
+
+def _before_chips(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
+    """The accounts of a filter's search, owner and suppression, whatever their stage, surge and lane."""
     companies = ProspectCompany.objects.filter(found)
     companies = companies.suppressed() if chosen.suppressed else companies.listed()
-    if chosen.stage and without != "stage":
-        companies = companies.filter(intent_stage=chosen.stage)
-    if chosen.surge and without != "surge":
-        companies = companies.filter(surge_level=chosen.surge)
-    if chosen.lane and without != "lane":
-        companies = companies.filter(**{chosen.lane_column: chosen.lane})
-    if chosen.owner_id is not None:
-        companies = companies.filter(owner_id=chosen.owner_id)
-    return companies
+    return companies if chosen.owner_id is None else companies.filter(owner_id=chosen.owner_id)
 
 
 def _found_by(search: str) -> Q:
@@ -235,16 +252,39 @@ def _ordered(companies: CompanyQuerySet, chosen: AccountFilter) -> CompanyQueryS
         "raw_score": F(chosen.raw_column),
     }
     expression = columns.get(column, F(column))
+    # Asked of a score that is never null, it keeps the order from following the index: wanted only of a search, where a
+    # walk along the index in hope of 50 hits looks up nearly every row.
+    nulls_last = True if column == "last_seen_at" or chosen.search else None
     return companies.order_by(
-        OrderBy(expression, descending=chosen.ordering.startswith("-"), nulls_last=True),
+        OrderBy(expression, descending=chosen.ordering.startswith("-"), nulls_last=nulls_last),
         "-intent_score",
         "-score_30d_raw",
         "domain",
     )
 
 
-def _facets(chosen: AccountFilter, found: Q, part: str, column: str) -> dict[str, int]:
-    return dict(_matching(chosen, found, without=part).values_list(column).annotate(Count("id")).order_by(column))
+@dataclass(slots=True)
+class _Counts:
+    """How many accounts match, and what each chip's click would show: all from one pass over the accounts."""
+
+    total: int
+    stages: Counter[str]
+    surges: Counter[str]
+    lanes: Counter[str]
+
+    @classmethod
+    def of(cls, chosen: AccountFilter, found: Q) -> "_Counts":
+        counts = cls(0, Counter(), Counter(), Counter())
+        groups = _before_chips(chosen, found).values_list("intent_stage", "surge_level", chosen.lane_column)
+        for stage, surge, lane, number in groups.annotate(Count("id")).order_by():
+            in_stage = chosen.stage in ("", stage)
+            in_surge = chosen.surge in ("", surge)
+            in_lane = chosen.lane in ("", lane)
+            counts.total += number * (in_stage and in_surge and in_lane)
+            counts.stages[stage] += number * (in_surge and in_lane)
+            counts.surges[surge] += number * (in_stage and in_lane)
+            counts.lanes[lane] += number * (in_stage and in_surge)
+        return counts
 
 
 def _in_order(counts: dict[str, int], values: Iterable[str]) -> tuple[Facet, ...]:
@@ -252,8 +292,8 @@ def _in_order(counts: dict[str, int], values: Iterable[str]) -> tuple[Facet, ...
 
 
 def _by_count(counts: dict[str, int], chosen: str) -> tuple[Facet, ...]:
-    named = {lane: count for lane, count in counts.items() if lane} | (
-        {} if chosen in counts or not chosen else {chosen: 0}
+    named = {lane: count for lane, count in counts.items() if lane and count} | (
+        {} if counts.get(chosen) or not chosen else {chosen: 0}
     )
     return tuple(Facet(lane, count) for lane, count in sorted(named.items(), key=lambda lane: (-lane[1], lane[0])))
 

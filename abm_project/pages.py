@@ -135,6 +135,10 @@ login = auth_views.LoginView.as_view(template_name="login.html", redirect_authen
 logout = auth_views.LogoutView.as_view()
 
 
+def no_such_page(request: HttpRequest, **kwargs: str) -> HttpResponse:
+    raise Http404
+
+
 def failure_page(
     request: HttpRequest, status: int, title: str, detail: str, problems: Iterable[str] = ()
 ) -> HttpResponse:

@@ -85,6 +85,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "abm_project.charsets.Utf8Middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -212,6 +213,7 @@ ACTIVITY_EVENT_ALIASES = env.parse_value(literal("ACTIVITY_EVENT_ALIASES"), dict
 ACTIVITY_MAX_CELLS = 5_000  # per account and day; beyond it the rarest paths are cut to two segments
 REGISTRY_TTL_SECONDS = env.int("REGISTRY_TTL_SECONDS", default=60)
 SCORING_BATCH_ACCOUNTS = 1_000
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=120)
 
 LOGGING = {
     "version": 1,

@@ -13,6 +13,7 @@ urlpatterns = [
     path("logout", pages.logout, name="logout"),
     path("admin/login/", pages.admin_login),  # before Django admin's own: one login page, one way out
     path("admin/logout/", pages.logout),
+    path("admin/r/<path:object>", admin.site.admin_view(pages.no_such_page)),  # Django's breaks on junk; no row has one
     path("admin/", admin.site.urls),
 ]
 

@@ -12,6 +12,7 @@ from accounts.domains import normalize_domain_from_url
 from accounts.models import CompanyDomain, Contact, ContactIdentity, IntentSignal, ProspectCompany
 from accounts.resolution import CannotMerge, add_alias, unmerge
 from registry.read_only import ReadOnlyAdmin
+from registry.strict_admin import StrictAdmin
 
 
 class ProspectCompanyForm(forms.ModelForm):
@@ -52,7 +53,7 @@ class CompanyDomainInline(admin.TabularInline):
 
 
 @admin.register(ProspectCompany)
-class ProspectCompanyAdmin(admin.ModelAdmin):
+class ProspectCompanyAdmin(StrictAdmin):
     form = ProspectCompanyForm
     list_display = (
         "domain",
@@ -129,7 +130,7 @@ class ContactIdentityInline(admin.TabularInline):
 
 
 @admin.register(Contact)
-class ContactAdmin(admin.ModelAdmin):
+class ContactAdmin(StrictAdmin):
     list_display = ("email", "first_name", "last_name", "title", "prospect_company", "last_seen_at")
     list_select_related = ("prospect_company",)
     search_fields = ("email", "last_name", "prospect_company__domain")

@@ -16,7 +16,8 @@ DOMAIN_LENGTH = 253
 class CompanyQuerySet(models.QuerySet["ProspectCompany"]):
     def for_domain(self, domain: str) -> "CompanyQuerySet":
         """The account whose own domain, or one of whose further domains, this is."""
-        return self.filter(Q(domain=domain) | Q(domains__domain=domain)).distinct()
+        further = CompanyDomain.objects.filter(domain=domain).values("prospect_company")
+        return self.filter(Q(domain=domain) | Q(id=models.Subquery(further[:1])))  # a join would read every account
 
     def scored(self) -> "CompanyQuerySet":
         """Accounts that have a score and were not merged into another; suppressed ones included."""
@@ -107,7 +108,7 @@ class ProspectCompany(Record):
         db_table = "prospect_companies"
         verbose_name = "account"
         indexes = [
-            models.Index(fields=["intent_score", "score_30d_raw"], name="company_by_score"),
+            models.Index(fields=["-intent_score", "-score_30d_raw", "domain"], name="company_by_score"),
             models.Index(fields=["top_lane"], name="company_by_lane"),
             models.Index(fields=["last_seen_at"], name="company_by_last_seen"),
         ]

@@ -180,9 +180,8 @@ def main(accounts: int) -> None:
         ratio = f"floor {least:.1f} s; job ÷ floor {took / least:.2f}"
         print(f"{name}: {took:.1f} s, {accounts / took:,.0f} accounts/s; {ratio}")
     per_naive, per_job = naive_seconds / len(domains), first / accounts
-    print(
-        f"naive: {len(domains) / naive_seconds:,.0f} accounts/s of {len(domains):,}; naive ÷ job {per_naive / per_job:.1f}"
-    )
+    speed = f"{len(domains) / naive_seconds:,.0f} accounts/s of {len(domains):,}"
+    print(f"naive: {speed}; naive ÷ job {per_naive / per_job:.1f}")
     print(f"peak memory: {small:.0f} MB at {accounts // MORE_ACCOUNTS:,} accounts, {large:.0f} MB at {accounts:,}")
 
 

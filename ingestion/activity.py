@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from ingestion.cells import fit, text_of
 from ingestion.events import AccountDay, Cell
 from ingestion.export_files import EXAMPLES
 from ingestion.models import ActivityDay, ActivityPull
+from registry.transactions import transact
 
 BATCH = 1_000
 PAGE, PAGE_MIN = 5_000, 20  # stored rows in memory, over all days; and of one day at least
@@ -99,15 +101,12 @@ class StoreReport:
 def store(
     source: ActivitySource, mode: Mode, label: str, progress: Callable[[int], object] = lambda rows: None
 ) -> StoreReport:
-    """Make the facts say what the source says. `progress` is told the source's rows as they are done."""
+    """Make the facts say what the source says. `progress` is told the source's rows as they are done.
+
+    When the database asks for it (a deadlock, a lock it waited for too long), all of it is done again.
+    """
     days = source.days
-    with transaction.atomic():
-        pulls = {pull.date: pull for pull in _of_days(ActivityPull.objects.select_for_update(), days).order_by("date")}
-        with_facts = _days_with_facts(days)
-        if mode is Mode.NEW:
-            _refuse_stored(days, pulls, with_facts)
-        noted = _write_facts(source, mode, _stored_facts(with_facts), progress)
-        _write_pulls(source, mode, label, pulls, noted)
+    noted = transact(partial(_store, source, mode, label, progress))
     return StoreReport(
         days=len(days),
         empty_days=sum(not noted.events_by_day[day] for day in days),
@@ -120,6 +119,18 @@ def store(
         removed=noted.removed,
         paths_cut=noted.paths_cut,
     )
+
+
+@transaction.atomic
+def _store(source: ActivitySource, mode: Mode, label: str, progress: Callable[[int], object]) -> _Noted:
+    days = source.days
+    pulls = {pull.date: pull for pull in _of_days(ActivityPull.objects.select_for_update(), days).order_by("date")}
+    with_facts = _days_with_facts(days)
+    if mode is Mode.NEW:
+        _refuse_stored(days, pulls, with_facts)
+    noted = _write_facts(source, mode, _stored_facts(with_facts), progress)
+    _write_pulls(source, mode, label, pulls, noted)
+    return noted
 
 
 def _of_days(rows: QuerySet[Any], days: Sequence[date]) -> QuerySet[Any]:

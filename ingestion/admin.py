@@ -3,23 +3,10 @@
 ActivityDay has a composite key, which Django's admin refuses; `explain_account` shows its rows.
 """
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
 from ingestion.models import ActivityPull, LeadRequest
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from registry.read_only import ReadOnlyAdmin
 
 
 @admin.register(LeadRequest)

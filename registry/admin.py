@@ -2,23 +2,44 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from simple_history.admin import SimpleHistoryAdmin
 
-from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
+from registry.models import (
+    DomainRule,
+    EventRule,
+    PromptTemplate,
+    RegistryRevision,
+    ScoreConfig,
+    ScoreWeight,
+    all_rules_problem,
+)
 from registry.read_only import ReadOnlyAdmin
+from registry.strict_admin import StrictHistoryAdmin
 
 
-class RegistryAdmin(SimpleHistoryAdmin):
+class RegistryAdmin(StrictHistoryAdmin):
     """Edits count in this process at once, elsewhere within REGISTRY_TTL_SECONDS; scores change at the next run."""
 
     readonly_fields = ("created_at", "updated_at")
 
 
+class EventRuleForm(forms.ModelForm):
+    def _post_clean(self) -> None:
+        """One rule may be fine and still be too much beside the others."""
+        super()._post_clean()  # type: ignore[misc]
+        if self.instance.enabled and not self.errors:
+            others = EventRule.objects.filter(enabled=True).exclude(pk=self.instance.pk)
+            why = all_rules_problem([*others, self.instance])
+            if why:
+                self.add_error("match_value", why)
+
+
 @admin.register(EventRule)
 class EventRuleAdmin(RegistryAdmin):
+    form = EventRuleForm
     list_display = (
         "priority",
         "event_name",
@@ -57,6 +78,20 @@ class ScoreConfigAdmin(RegistryAdmin):
         obj.status = now or ScoreConfig.Status.DRAFT
         super().save_model(request, obj, form, change)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The active config cannot be deleted, alone or among others: nothing could be scored any more."""
+        deleted, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
+        active = [config for config in objs if config.status == ScoreConfig.Status.ACTIVE]
+        return (
+            deleted,
+            counts,
+            perms_needed,
+            [
+                *protected,
+                *(f"{config.name} is the active score config: activate another one first." for config in active),
+            ],
+        )
+
     @admin.action(description="Activate the chosen config (archives the active one)")
     def activate(self, request: HttpRequest, queryset: QuerySet[ScoreConfig]) -> None:
         chosen = list(queryset)
@@ -85,5 +120,5 @@ class DomainRuleAdmin(RegistryAdmin):
 
 @admin.register(RegistryRevision)
 class RegistryRevisionAdmin(ReadOnlyAdmin):
-    list_display = ("digest", "created_at")
+    list_display = ("digest", "created_at", "in_force_at")
     ordering = ("-created_at",)

@@ -10,7 +10,15 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.forms import ModelForm, model_to_dict, modelform_factory
 
-from registry.models import DomainRule, EventRule, PromptTemplate, ScoreConfig, ScoreWeight, canonical_pattern
+from registry.models import (
+    DomainRule,
+    EventRule,
+    PromptTemplate,
+    ScoreConfig,
+    ScoreWeight,
+    all_rules_problem,
+    canonical_pattern,
+)
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,15 @@ def import_rows(kind: str, path: Path, *, dry_run: bool = False) -> ImportReport
                 save(table, values, report)
             except ValidationError as error:
                 errors += [f"{path.name} line {line}: {message}" for message in messages(error)]
-        if errors:
-            raise ImportRefused(errors)
+        too_large = _too_large() if table.model is EventRule and not errors else None
+        if errors or too_large:
+            raise ImportRefused(errors or [f"{path.name}: {too_large}"])
         transaction.set_rollback(dry_run)
     return report
+
+
+def _too_large() -> str | None:
+    return all_rules_problem(EventRule.objects.filter(enabled=True))
 
 
 def read_rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -4,7 +4,7 @@ Uniqueness and ranges are constraints of the database, so that a row written by 
 is a unique generated column: MariaDB ignores conditional unique constraints.
 """
 
-import re
+from collections.abc import Iterable
 from decimal import Decimal
 
 import idna
@@ -16,10 +16,9 @@ from simple_history.models import HistoricalRecords
 
 from registry import values
 from registry.columns import AsciiCharField, ExactCharField, Record
-from registry.rules import problem, slug
-
-WEIGHT_MAX = 1000
-PLACEHOLDER = "{{JSON_HERE}}"
+from registry.registry import DOMAIN
+from registry.rules import problem, slug, too_large_together
+from registry.values import PLACEHOLDER, WEIGHT_MAX
 
 
 def one_when(**condition: object) -> models.GeneratedField:
@@ -208,6 +207,9 @@ class ScoreWeight(SeededRecord):
     def clean(self) -> None:
         demand_slug("content_type", self.content_type)
 
+    def value(self) -> values.Weight:
+        return values.Weight(self.event_name, self.content_type, self.cta_id, self.weight)
+
 
 class EventRule(SeededRecord):
     """What a path means. Enabled rules are tried by ascending (priority, id); the first match wins."""
@@ -255,11 +257,11 @@ class EventRule(SeededRecord):
         return f"{self.priority} {self.event_name} {self.match_type} {self.match_value}"
 
     def clean(self) -> None:
+        if "*" in self.event_name[:-1]:
+            raise ValidationError({"event_name": "A * counts only at the end."})
         why = problem(self.value())
         if why:
             raise ValidationError({"match_value": why})
-        if "*" in self.event_name[:-1]:
-            raise ValidationError({"event_name": "A * counts only at the end."})
 
     def value(self) -> values.Rule:
         return values.Rule(
@@ -272,6 +274,11 @@ class EventRule(SeededRecord):
             lane=self.lane,
             weight_override=self.weight_override,
         )
+
+
+def all_rules_problem(rows: Iterable[EventRule]) -> str | None:
+    """Why these rules are too large together; a bad one among them is told of elsewhere."""
+    return too_large_together(rule for rule in (row.value() for row in rows) if problem(rule) is None)
 
 
 class PromptTemplate(SeededRecord):
@@ -395,7 +402,7 @@ def canonical_pattern(text: str) -> str:
         domain = (name if name.isascii() else idna.encode(name, uts46=True).decode()).lower().rstrip(".")
     except idna.IDNAError as error:
         raise ValidationError({"domain": f"Not a domain: {error}."}) from error
-    if not re.fullmatch(r"(?!\d+(\.\d+)*$)[a-z0-9-]+(\.[a-z0-9-]+)+", domain):
+    if not DOMAIN.fullmatch(domain):
         raise ValidationError({"domain": "Write a domain such as example.com or *.example.com."})
     return wildcard + domain.removeprefix("www.")
 
@@ -405,6 +412,9 @@ class RegistryRevision(Record):
 
     digest = AsciiCharField(max_length=64, unique=True)
     content_json = models.JSONField()
+    in_force_at = models.DateTimeField(
+        null=True, blank=True, db_index=True, help_text="When scores last began to be made with it."
+    )
 
     class Meta:
         db_table = "abm_registry_revisions"

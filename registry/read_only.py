@@ -1,10 +1,11 @@
 """Admin pages of derived rows: to look at, never to edit, whoever asks."""
 
-from django.contrib import admin
 from django.http import HttpRequest
 
+from registry.strict_admin import StrictAdmin
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+
+class ReadOnlyAdmin(StrictAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

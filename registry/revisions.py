@@ -6,8 +6,10 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from registry.loader import Registry
+from django.utils import timezone
+
 from registry.models import RegistryRevision
+from registry.registry import Registry
 from registry.values import DomainRuleValue, Rule, ScoreParameters, Weights
 
 
@@ -27,11 +29,27 @@ def content(registry: Registry, resolution: dict[str, str]) -> dict[str, Any]:
 
 
 def record(registry: Registry, resolution: dict[str, str]) -> RegistryRevision:
-    """The stored revision with this content; made when the content is new."""
+    """The stored revision with this content; made when the content is new.
+
+    A registry that is in force leaves its mark: the newest of these is what a later run goes back to (`loader`). A
+    draft, a past registry and one that stands in for a broken one leave none.
+    """
     stored = content(registry, resolution)
     digest = hashlib.sha256(json.dumps(stored, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
     revision, _ = RegistryRevision.objects.get_or_create(digest=digest, defaults={"content_json": stored})
+    if registry.in_force and last_in_force_id() != revision.pk:
+        RegistryRevision.objects.filter(pk=revision.pk).update(in_force_at=timezone.now())
     return revision
+
+
+def last_in_force_id() -> Any:
+    marked = RegistryRevision.objects.filter(in_force_at__isnull=False)
+    return marked.order_by("-in_force_at", "-pk").values_list("pk", flat=True).first()
+
+
+def last_in_force() -> RegistryRevision | None:
+    """The revision that good tables last gave to a run; None when no run had one yet."""
+    return RegistryRevision.objects.filter(pk=last_in_force_id()).first()
 
 
 def registry_of(revision: RegistryRevision) -> Registry:

@@ -52,6 +52,8 @@ SUPPRESSING = frozenset(DomainRuleKind) - {
     DomainRuleKind.NOT_PERSONAL,
     DomainRuleKind.PLATFORM,
 }
+WEIGHT_MAX = 1000
+PLACEHOLDER = "{{JSON_HERE}}"  # in a prompt template: where the account's facts go
 ANY = "*"  # of a prompt template's lane, persona and stage
 
 
@@ -85,6 +87,16 @@ class Rule:
     content_type: str = ""
     lane: str = ""
     weight_override: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One row of the weight table; '' where it does not say."""
+
+    event_name: str
+    content_type: str
+    cta_id: str
+    weight: int
 
 
 @dataclass(frozen=True, slots=True)

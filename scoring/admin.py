@@ -29,6 +29,17 @@ class DailyAccountIntentAdmin(ReadOnlyAdmin):
 
 @admin.register(JobRun)
 class JobRunAdmin(ReadOnlyAdmin):
-    list_display = ("started_at", "kind", "state", "asked_by", "finished_at", "done_items", "total_items", "message")
-    list_filter = ("kind", "state")
+    list_display = (
+        "started_at",
+        "kind",
+        "is_bulk",
+        "state",
+        "asked_by",
+        "heartbeat_at",
+        "finished_at",
+        "done_items",
+        "total_items",
+        "message",
+    )
+    list_filter = ("kind", "state", "is_bulk")
     ordering = ("-started_at", "-id")

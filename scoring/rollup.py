@@ -44,6 +44,7 @@ class Progress:
     unresolved: Counter[str] = field(default_factory=Counter)  # account keys, by reason
     unmatched: Counter[str] = field(default_factory=Counter)  # page views no rule knew, by path
     unweighed: Counter[str] = field(default_factory=Counter)  # events no weight knew, by name
+    registry_problems: tuple[str, ...] = ()  # rows for which the last good registry was used instead
 
 
 def last_full_day(now: datetime) -> date:
@@ -132,7 +133,7 @@ def recompute(
     registry = registry or load_registry()
     revision = record_revision(registry, resolution_settings())
     resolver = load_resolver(registry.domain_rules, as_of)
-    progress = Progress(as_of)
+    progress = Progress(as_of, registry_problems=registry.alarm)
     newest = not is_past(as_of)
     plan = Plan(
         stamp=Stamp(as_of, revision, registry.parameters.id, run, now, is_provisional=as_of >= now.date()),

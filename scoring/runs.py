@@ -1,12 +1,15 @@
 """Runs of the recompute: which dates, one `JobRun` for all of them, and what it came to."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from scoring.models import JobRun
+from registry.loader import RegistryUnusable
+from scoring.models import JobRun, LeaseLost
 from scoring.rollup import CannotScore, Progress, check_window, recompute
 
 RECOMPUTE = "recompute"
@@ -24,6 +27,7 @@ class Outcome:
         return {
             "dates": [{"date": str(p.date), "accounts": p.scored, **asdict(p.written)} for p in self.dates],
             "skipped": {str(day): why for day, why in self.skipped.items()},
+            "registry_problems": list(last.registry_problems) if last else [],
             "unresolved_keys": dict(last.unresolved) if last else {},
             "unmatched_pages": dict(last.unmatched.most_common(20)) if last else {},
             "unweighed_events": dict(last.unweighed.most_common(20)) if last else {},
@@ -52,26 +56,49 @@ def run_recompute(
     skipped: dict[date, str] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Recompute the dates in order under one JobRun. Whatever fails is kept in the run, and raised again."""
+    """Recompute the dates in order under one JobRun. Whatever fails is kept in the run, and raised again.
+
+    RunInProgress when all accounts are asked for and another such run goes on; LeaseLost when this one was taken for
+    dead on its way.
+    """
     outcome = Outcome(skipped=skipped or {})
-    run = JobRun.objects.create(
-        kind=RECOMPUTE,
-        asked_by=asked_by,
-        started_at=timezone.now(),
-        params_json={"dates": [str(day) for day in dates], "domains": domains, "restate": restate},
-    )
+    params = {"dates": [str(day) for day in dates], "domains": domains and list(domains), "restate": restate}
+    run = JobRun.objects.claim(RECOMPUTE, timezone.now(), is_bulk=domains is None, asked_by=asked_by, params=params)
     try:
         for day in dates:
             progress = Progress(day)
-            for progress in recompute(day, now, run=run, domains=domains, restate=restate):
+            for progress in recompute(day, now, run=run, domains=domains, restate=restate, guard=run.heartbeat):
                 run.advance(progress.done, progress.total)
                 on_progress(progress)
             outcome.dates.append(progress)
-    except Exception as error:
-        run.fail(str(error) if isinstance(error, CannotScore) else f"{type(error).__name__}: {error}", timezone.now())
+        run.succeed(outcome.as_json(), timezone.now())
+    except BaseException as error:  # also Ctrl-C: a run that ends says so, unless its process is killed
+        give_up(run, error)
         raise
-    run.succeed(outcome.as_json(), timezone.now())
     return outcome
+
+
+def give_up(run: JobRun, error: BaseException) -> None:
+    """Keep why the run failed. With the database away nobody can; then its lease runs out, which says the same."""
+    if isinstance(error, LeaseLost):
+        return  # the row says already how it ended
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()  # then a new one is opened, if the database is there again
+    with suppress(Error, LeaseLost):
+        run.fail(plain(error), timezone.now())
+
+
+def plain(error: BaseException) -> str:
+    if isinstance(error, CannotScore | RegistryUnusable):
+        return str(error)
+    if isinstance(error, OperationalError | InterfaceError):
+        return (
+            f"The database stopped the run ({' '.join(map(str, error.args))}). Each batch of accounts was written whole"
+            " or not at all: when the database is back, run it again."
+        )
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped by hand. Run it again."
+    return f"{type(error).__name__}: {error}"
 
 
 def count_changes(dates: Sequence[date], now: datetime, domains: Sequence[str] | None) -> dict[date, Progress]:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 
 from abm_project.access import give_role
 from accounts.models import ProspectCompany
@@ -72,7 +73,11 @@ def make_lead(key: str | None = "acme.example", day: date = DAY, **fields: Any) 
 
 
 def make_run(kind: str = "recompute", state: str = "done", day: date = DAY, **fields: Any) -> JobRun:
-    return JobRun.objects.create(kind=kind, state=state, **{"started_at": at(day), "finished_at": at(day), **fields})
+    """A bulk run; a running one has an hour left of its lease."""
+    row: dict[str, Any] = {"is_bulk": True, "started_at": at(day), "finished_at": at(day)}
+    if state == "running":
+        row |= {"finished_at": None, "heartbeat_at": Now(), "lease_until": Now() + timedelta(hours=1)}
+    return JobRun.objects.create(kind=kind, state=state, **row | fields)
 
 
 def make_snapshot(company: ProspectCompany, day: date = DAY, **fields: Any) -> DailyAccountIntent:

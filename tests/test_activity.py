@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
 from ingestion import activity
 from ingestion.activity import DaysAlreadyStored, Mode, store
@@ -241,3 +241,24 @@ def test_progress_counts_the_sources_rows():
     store(Source([account_day(), account_day("b.example")]), Mode.NEW, "a file", done.append)
 
     assert sum(done) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_that_met_a_deadlock_walks_its_source_again_and_counts_nothing_twice():
+    make_pull(DAY)
+    make_fact("acme.example", DAY)
+
+    class Unlucky(Source):
+        walks = 0
+
+        def account_days(self):
+            self.walks += 1
+            yield from super().account_days()
+            if self.walks == 1:
+                raise OperationalError(1213, "Deadlock found when trying to get lock")
+
+    source = Unlucky([account_day(count=2)], days=[DAY])
+    report = store(source, Mode.ADD, "more")
+
+    assert (source.walks, report.account_days, report.events) == (2, 1, 3)
+    assert [row[2] for row in stored()] == [[["page_view", "", "", "", "/pricing", 3]]]

@@ -49,6 +49,24 @@ def test_a_page_on_a_foreign_host_keeps_its_host(properties, expected):
     assert page_path(properties, site_hosts={"acme.example"}) == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://x.example/a?b=/c#d", "x.example/a"),
+        ("https://x.example/a#b?c", "x.example/a"),
+        ("https://x.example?a", "x.example/"),
+        ("https://x.example/a ?b", "x.example/a%20"),
+        ("https://x.example/a \t#b", "x.example/a%20"),
+        ("https://me?@x.example/a", "me/"),
+        ("https://x.example/é?b", "x.example/%C3%A9"),
+        ("?a", ""),
+        ("mailto:a@x.example?subject=/b", ""),
+    ],
+)
+def test_a_query_or_fragment_changes_nothing_of_host_and_page(url, expected):
+    assert page_path({"$current_url": url}, ["www.site.example"]) == expected
+
+
 def test_names_and_call_to_actions_are_text_of_bounded_length():
     assert stored_name(" Data Center/East ") == "data_center_east"
     assert stored_name("Lane\x00" * 10_000) == ("lane_" * 13)[:64]

@@ -146,3 +146,11 @@ def test_a_file_with_one_bad_line_leaves_stored_rows_as_they_are(load, kind):
     refused(load, kind, FILES[kind].replace(",180,", ",181,").replace("0,,", "7,,").replace(",0,", ",7,") + "x\n")
 
     assert (stored(kind), MODELS[kind].history.count()) == (before, history)
+
+
+def test_rules_that_are_too_large_together_are_refused_as_a_whole(load):
+    rows = "".join(f"page_view,path_regex,k{n}[a-z]{{900}}\n" for n in range(100))
+
+    (error,) = refused(load, "event_rules", f"event_name,match_type,match_value\n{rows}")
+
+    assert error.startswith("rows.csv: All enabled event rules together are too large")

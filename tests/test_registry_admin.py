@@ -178,3 +178,29 @@ def test_a_restored_version_brings_back_its_numbers_and_not_its_status(client):
 
     assert statuses() == {"old": "archived", "new": "active"}
     assert list(ScoreConfig.objects.order_by("normalize_k").values_list("normalize_k", flat=True)) == [51, 61]
+
+
+@pytest.mark.usefixtures("ada")
+def test_the_active_config_cannot_be_deleted_alone_or_among_others(client):
+    active, draft = make_config("a"), make_config("b", "draft")
+    chosen = {"action": "delete_selected", "_selected_action": [active.pk, draft.pk], "post": "yes"}
+
+    for path, form in [(url(active, "delete", active.pk), {"post": "yes"}), (url(active, "changelist"), chosen)]:
+        assert "a is the active score config: activate another one first." in client.post(path, form).content.decode()
+    assert client.post(url(draft, "delete", draft.pk), {"post": "yes"}).status_code == 302
+    assert statuses() == {"a": "active"}
+
+
+@pytest.mark.usefixtures("ada")
+def test_a_rule_that_is_too_large_beside_the_others_is_refused_unless_it_is_disabled(client):
+    EventRule.objects.bulk_create(
+        EventRule(match_type="path_regex", match_value=f"k{n}[a-z]{{900}}") for n in range(92)
+    )
+    form = RULE | {"match_value": "k[a-z]{900}"}
+
+    answer = client.post(url(EventRule, "add"), form)
+
+    (said,) = answer.context["adminform"].form.errors["match_value"]
+    assert said.startswith("All enabled event rules together are too large")
+    assert client.post(url(EventRule, "add"), form | {"enabled": ""}).status_code == 302
+    assert client.post(url(EventRule, "add"), RULE | {"match_value": "^/small"}).status_code == 302

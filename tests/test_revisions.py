@@ -6,7 +6,7 @@ import pytest
 
 from registry.loader import load_registry
 from registry.models import RegistryRevision
-from registry.revisions import record, registry_of
+from registry.revisions import last_in_force, record, registry_of
 from tests.factories import make_config, make_domain_rule, make_prompt, make_rule, make_weight
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def rows():
     return {
         "config": config,
         "weight": make_weight(config, "cta_click", 20, cta_id="kaufen_ü"),
-        "rule": make_rule("^/über/(.*)", "path_regex", lane=r"\1", weight_override=0),
+        "rule": make_rule("^/über/", "path_regex", lane="über", weight_override=0),
         "domain_rule": make_domain_rule(expires_on=date(2026, 12, 31), reason="asked to, “now”"),
         "lasting": make_domain_rule("*.xn--bcher-kva.example", "bot"),
     }
@@ -116,3 +116,23 @@ def test_what_decides_no_score_makes_no_revision():
     make_rule("/draft", score_config=draft)
 
     assert record(load_registry(), RESOLUTION) == before
+
+
+def test_the_registry_last_in_force_is_the_one_last_used_and_not_the_newest_made():
+    config = make_config()
+    made = {}
+    for k in (80, 90, 80):
+        config.normalize_k = k
+        config.save()
+        made[k] = record(load_registry(), RESOLUTION)
+    record(registry_of(made[90]), RESOLUTION)  # a past registry, looked at: it is not in force
+
+    assert last_in_force() == made[80]
+
+
+def test_before_the_first_run_no_registry_was_in_force():
+    make_config()
+    record(registry_of(record(load_registry(), RESOLUTION)), RESOLUTION)
+    RegistryRevision.objects.update(in_force_at=None)
+
+    assert last_in_force() is None

@@ -10,13 +10,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.utils import timezone
 from tqdm import tqdm
 
 from ingestion import activity, export_files
 from ingestion.export_files import AccountSource, ActivityExport, LeftOut
-from registry.loader import NoActiveConfig, load_registry
+from registry.loader import NoActiveConfig, RegistryUnusable, load_registry
 
 REASONS = {
     export_files.NO_ACCOUNT: "no account given",
@@ -24,6 +24,8 @@ REASONS = {
     export_files.FUTURE: "dated in the future",
     export_files.OTHER_EVENT: "not a tracked event",
 }
+
+CONNECTION_LOST = (1053, 1927, 2002, 2003, 2006, 2013, 4031)  # of MariaDB and MySQL: gone, killed or shutting down
 
 
 def account_source(text: str) -> AccountSource:
@@ -84,7 +86,11 @@ class Command(BaseCommand):
                 self._print(export, report, len(files), seconds_read, time.monotonic() - started)
         except (export_files.UnusableExport, activity.DaysAlreadyStored) as refusal:
             raise CommandError(f"Nothing was written. {refusal}") from refusal
-        except (IntegrityError, OperationalError) as error:
+        except (InterfaceError, OperationalError) as error:
+            if connection_was_lost(error):
+                raise CommandError(lost(error, adding=options["add"])) from error
+            raise CommandError(f"Nothing was written. The database stopped it: {error}. Try again.") from error
+        except IntegrityError as error:
             raise CommandError(
                 f"Nothing was written. The database stopped it, perhaps for another import of these days: {error}"
             ) from error
@@ -158,11 +164,27 @@ class Command(BaseCommand):
         self.stdout.write(f"{label:<10} {text}")
 
 
+def connection_was_lost(error: InterfaceError | OperationalError) -> bool:
+    return isinstance(error, InterfaceError) or (bool(error.args) and error.args[0] in CONNECTION_LOST)
+
+
+def lost(error: Exception, *, adding: bool) -> str:
+    """The connection may be lost while the database commits: then only the database knows."""
+    again = "look at the activity pulls in the admin first: what is added twice counts twice" if adding else "try again"
+    return (
+        f"The database went away ({' '.join(map(str, error.args))}). All of it is written or nothing, and most likely"
+        f" nothing: when the database is back, {again}."
+    )
+
+
 def tracked_events() -> set[str]:
     """The events of the setting and those the active config gives points."""
     tracked = set(settings.ACTIVITY_EVENTS)
-    with suppress(NoActiveConfig):
-        tracked |= {event for event, _, _ in load_registry().weights.points}
+    try:
+        with suppress(NoActiveConfig):
+            tracked |= {event for event, _, _ in load_registry().weights.points}
+    except RegistryUnusable as error:
+        raise CommandError(f"Nothing was written. {error}") from error
     return tracked
 
 

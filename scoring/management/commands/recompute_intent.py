@@ -5,13 +5,15 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from tqdm import tqdm
 
 from accounts.domains import normalize_domain_from_url
-from registry.loader import NoActiveConfig
+from registry.loader import RegistryUnusable
+from scoring.models import JobRun, LeaseLost, RunInProgress
 from scoring.rollup import CannotScore, Progress, last_full_day
-from scoring.runs import backfill_dates, count_changes, run_recompute
+from scoring.runs import backfill_dates, count_changes, plain, run_recompute
 
 
 class Command(BaseCommand):
@@ -30,6 +32,14 @@ class Command(BaseCommand):
         parser.add_argument("--no-input", action="store_true", help="Restate without asking.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.recompute(options)
+        except (CannotScore, RegistryUnusable, RunInProgress, LeaseLost) as error:
+            raise CommandError(str(error)) from error
+        except (OperationalError, InterfaceError) as error:
+            raise CommandError(plain(error)) from error
+
+    def recompute(self, options: dict[str, Any]) -> None:
         now = timezone.now()
         as_of = options["date"] or last_full_day(now)
         domains = [canonical(text) for text in options["accounts"]] if options["accounts"] else None
@@ -42,21 +52,20 @@ class Command(BaseCommand):
             self.stdout.write(f"{day} skipped: {why}")
         if not dates:
             raise CommandError("No date can be scored. Import or pull activity first.")
-        try:
-            if options["restate"]:
-                self.announce(dates, now, domains, ask=not options["no_input"])
-            with bar() as shown:
-                outcome = run_recompute(
-                    dates,
-                    now,
-                    asked_by="command line",
-                    domains=domains,
-                    restate=options["restate"],
-                    skipped=skipped,
-                    on_progress=lambda progress: show(shown, progress),
-                )
-        except (CannotScore, NoActiveConfig) as error:
-            raise CommandError(str(error)) from error
+        if options["restate"]:
+            if domains is None:
+                JobRun.objects.refuse_bulk()  # before minutes of counting
+            self.announce(dates, now, domains, ask=not options["no_input"])
+        with bar() as shown:
+            outcome = run_recompute(
+                dates,
+                now,
+                asked_by="command line",
+                domains=domains,
+                restate=options["restate"],
+                skipped=skipped,
+                on_progress=lambda progress: show(shown, progress),
+            )
         for progress in outcome.dates:
             self.stdout.write(line(progress))
         self.report(outcome.dates[-1])
@@ -75,6 +84,9 @@ class Command(BaseCommand):
 
     def report(self, last: Progress) -> None:
         """What the operators should look at, of the newest date."""
+        if last.registry_problems:
+            said = " ".join(last.registry_problems)
+            self.stderr.write(f"The registry has bad rows; the last good one was used: {said}")
         for title, counts in (
             ("Account keys not scored", last.unresolved),
             ("Pages no event rule knew", last.unmatched),
