@@ -16,7 +16,6 @@ from django.db.models.functions import Lower, Now
 
 from accounts.domains import normalize_domain_from_url
 from accounts.models import CompanyDomain, CompanyQuerySet, Contact, IntentSignal, ProspectCompany
-from accounts.resolution import MERGE_DEPTH
 from ingestion.models import LeadRequest
 from registry.values import IntentStage, SurgeLevel
 from scoring.explain import Bridge
@@ -374,7 +373,7 @@ class _Merges:
     domains: dict[UUID, str]
 
     def root(self, company: UUID) -> UUID:
-        for _ in range(MERGE_DEPTH):
+        for _ in range(len(self.parents) + 1):
             if company not in self.parents:
                 break
             company = self.parents[company]
@@ -585,7 +584,7 @@ def account_detail(domain: str) -> AccountDetail | None:
         name=company.name,
         aliases=tuple(sorted(set(family.by_domain) - {company.domain})),
         owner=company.owner.get_username() if company.owner else "",
-        salesforce_url=company.salesforce_account_url or "",
+        salesforce_url=_web_address(company.salesforce_account_url),
         suppressed_as=company.suppressed_as,
         snapshot_date=company.snapshot_date,
         is_provisional=snapshot.is_provisional if snapshot else False,
@@ -617,6 +616,11 @@ def account_detail(domain: str) -> AccountDetail | None:
         signals=tuple(map(_signal, signals.order_by("-occurred_at", "-id")[:SHOWN])),
         why=_why(account_ledger(company, snapshot.date)) if snapshot else None,
     )
+
+
+def _web_address(url: str | None) -> str:
+    """What a link may lead to: a row that did not come through a form could say `javascript:`."""
+    return url if url and url.lower().startswith(("https://", "http://")) else ""
 
 
 def _why(ledger: AccountLedger) -> Why:

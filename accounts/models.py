@@ -1,6 +1,7 @@
 """Who they are (spec 4): companies, their further domains, people, identities, and the readable signals about them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, models
@@ -30,37 +31,31 @@ class CompanyQuerySet(models.QuerySet["ProspectCompany"]):
     def suppressed(self) -> "CompanyQuerySet":
         return self.filter(merged_into__isnull=True).exclude(suppressed_as="")
 
-    def open(self, organizations: Mapping[str, str]) -> None:
-        """Insert accounts, given as {domain: organisation or ''}, with every other column at its default.
+    def open(self, organizations: Mapping[str, str], now: datetime) -> None:
+        """Insert accounts, given as {domain: organisation or ''}; every other column has its default in the database.
 
-        An account that exists already, perhaps since a moment ago, is left as it is. By bare cursor: a hundred
+        An account that exists already, perhaps since a moment ago, is left as it is. By bare cursor: the hundred
         thousand new accounts of a first run would take the ORM longer than scoring them.
         """
-        fields = self.model._meta.concrete_fields
-        blank = self.model()
-        blank_row = {field.column: field.get_db_prep_save(field.pre_save(blank, True), connection) for field in fields}
-        sources = ProspectCompany.NameSource
-        key = self.model._meta.pk
+        model, ops = self.model, connection.ops
+        stamp, sources = ops.adapt_datetimefield_value(now), ProspectCompany.NameSource
         rows = [
-            tuple(
-                {
-                    **blank_row,
-                    "id": key.get_db_prep_save(new_id(), connection),
-                    "domain": domain,
-                    "name": organization or domain,
-                    "name_source": sources.LEAD if organization else sources.DOMAIN,
-                }.values()
+            (
+                model._meta.pk.get_db_prep_save(new_id(), connection),
+                domain,
+                organization or domain,
+                sources.LEAD.value if organization else sources.DOMAIN.value,
+                stamp,
+                stamp,
             )
             for domain, organization in organizations.items()
         ]
+        verb = ops.insert_statement(on_conflict=OnConflict.IGNORE)
+        suffix = ops.on_conflict_suffix_sql((), OnConflict.IGNORE, (), ())
+        sql = f"{verb} {model._meta.db_table} (id, domain, name, name_source, created_at, updated_at) VALUES"
         if rows:
-            verb = connection.ops.insert_statement(on_conflict=OnConflict.IGNORE)
-            suffix = connection.ops.on_conflict_suffix_sql(fields, OnConflict.IGNORE, (), ())
-            columns, marks = ", ".join(blank_row), ", ".join(["%s"] * len(blank_row))
             with connection.cursor() as cursor:
-                cursor.executemany(
-                    f"{verb} {self.model._meta.db_table} ({columns}) VALUES ({marks}) {suffix}".strip(), rows
-                )
+                cursor.executemany(f"{sql} (%s, %s, %s, %s, %s, %s) {suffix}".strip(), rows)
 
 
 class ProspectCompany(Record):
@@ -82,21 +77,24 @@ class ProspectCompany(Record):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged", editable=False
     )
 
-    # The latest snapshot, repeated here so that lists read one table.
+    # The latest snapshot, repeated here so that lists read one table. The defaults are the database's
+    # too, so that opening an account names none of these columns.
     snapshot_date = models.DateField(null=True, editable=False)
-    intent_score = models.PositiveSmallIntegerField(default=0, editable=False)
-    intent_stage = models.CharField(max_length=8, default=IntentStage.COLD, editable=False)
-    surge_level = models.CharField(max_length=16, default=SurgeLevel.NORMAL, editable=False)
-    surge_ratio = models.FloatField(default=1.0, editable=False)
-    top_lane = ExactCharField(max_length=64, default="", blank=True, editable=False)
-    top_lane_30d = ExactCharField(max_length=64, default="", blank=True, editable=False)
-    score_7d_raw = models.FloatField(default=0.0, editable=False)
-    score_30d_raw = models.FloatField(default=0.0, editable=False)
-    unique_people_7d = models.PositiveIntegerField(default=0, editable=False)
-    is_new = models.BooleanField(default=False, editable=False)
+    intent_score = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    intent_stage = models.CharField(max_length=8, default=IntentStage.COLD, db_default=IntentStage.COLD, editable=False)
+    surge_level = models.CharField(
+        max_length=16, default=SurgeLevel.NORMAL, db_default=SurgeLevel.NORMAL, editable=False
+    )
+    surge_ratio = models.FloatField(default=1.0, db_default=1.0, editable=False)
+    top_lane = ExactCharField(max_length=64, default="", db_default="", blank=True, editable=False)
+    top_lane_30d = ExactCharField(max_length=64, default="", db_default="", blank=True, editable=False)
+    score_7d_raw = models.FloatField(default=0.0, db_default=0.0, editable=False)
+    score_30d_raw = models.FloatField(default=0.0, db_default=0.0, editable=False)
+    unique_people_7d = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    is_new = models.BooleanField(default=False, db_default=False, editable=False)
     last_seen_at = models.DateTimeField(null=True, editable=False)
     score_updated_at = models.DateTimeField(null=True, editable=False)
-    suppressed_as = models.CharField(max_length=16, default="", blank=True, editable=False)
+    suppressed_as = models.CharField(max_length=16, default="", db_default="", blank=True, editable=False)
 
     salesforce_account_id = ExactCharField(max_length=18, null=True, blank=True)
     salesforce_account_url = models.URLField(max_length=255, null=True, blank=True)

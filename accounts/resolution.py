@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -24,7 +24,6 @@ from accounts.models import CompanyDomain, ProspectCompany
 from registry.values import SUPPRESSING, DomainRuleKind, DomainRuleValue
 
 MAILBOXES = (DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL)
-MERGE_DEPTH = 50  # a longer chain is a cycle made by hand
 
 
 class CannotMerge(Exception):
@@ -131,7 +130,7 @@ def load_resolver(domain_rules: Iterable[DomainRuleValue], as_of: date) -> Resol
 
 def root_of(domain: str, merged: Mapping[str, str]) -> str:
     """The account at the end of the chain of merges."""
-    for _ in range(MERGE_DEPTH):
+    for _ in range(len(merged) + 1):
         if domain not in merged:
             return domain
         domain = merged[domain]
@@ -148,14 +147,13 @@ def merge(company: ProspectCompany, into: ProspectCompany) -> None:
     with transaction.atomic():
         # Locked in the order of their domains, so that two opposite merges at once cannot make a cycle.
         both = ProspectCompany.objects.select_for_update().filter(pk__in=[company.pk, into.pk]).order_by("domain")
-        locked = {row.pk: row for row in both}
-        target = locked[into.pk]
-        for _ in range(MERGE_DEPTH):
-            if target.pk == company.pk:
+        list(both)
+        merges = dict(ProspectCompany.objects.filter(merged_into__isnull=False).values_list("pk", "merged_into"))
+        above: Any = into.pk
+        while above is not None:
+            if above == company.pk:
                 raise CannotMerge(f"{into.domain} belongs to {company.domain} already.")
-            if target.merged_into is None:
-                break
-            target = target.merged_into
+            above = merges.pop(above, None)
         company.merged_into = into
         company.save(update_fields=["merged_into", "updated_at"])
 

@@ -7,7 +7,7 @@ many domains the account's activity came in under: run twice, the same to the la
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -153,10 +153,11 @@ def score_account(
     `first_seen` is its first day of activity or lead ever, where that is known to be earlier than what is passed.
     Facts after `as_of` are not scored.
     """
-    points: dict[tuple[int, str], int] = {}  # (age, lane) → weight × count, exact
-    week: dict[str, list[int]] = {}  # category → [count, points of each age of the week]
+    per_day: dict[int, int] = {}  # age → points: weight × count, exact
+    lanes: dict[str, dict[int, int]] = {}  # lane → age → points
+    week: dict[str, dict[int, int]] = {}  # category → age → points, of the last 7 days
+    counts: dict[tuple[str, str], int] = {}  # (event, category) → events, of the last 7 days
     pages: dict[str, int] = {}
-    kinds: dict[tuple[str, str], int] = {}
     weigh_cell = classifier.weigh
     for day, cells in cells_between(days, leads, as_of - timedelta(days=MONTH - 1), as_of):
         age = (as_of - day).days
@@ -164,27 +165,28 @@ def score_account(
             event, _, _, _, path, count = cell
             _, lane, category, weight, _, _, _ = weigh_cell(cell)
             worth = weight * count
-            points[age, lane] = points.get((age, lane), 0) + worth
+            per_day[age] = per_day.get(age, 0) + worth
+            if lane:
+                of_lane = lanes.setdefault(lane, {})
+                of_lane[age] = of_lane.get(age, 0) + worth
             if age < WEEK:
-                tally = week.get(category)
-                if tally is None:
-                    tally = week[category] = [0] * (1 + WEEK)
-                tally[0] += count
-                tally[1 + age] += worth
-                kinds[event, category] = kinds.get((event, category), 0) + count
+                of_category = week.setdefault(category, {})
+                of_category[age] = of_category.get(age, 0) + worth
+                counts[event, category] = counts.get((event, category), 0) + count
                 if event == PAGE_VIEW:
                     pages[path] = pages.get(path, 0) + count
 
     rates = decay_rates(parameters.lambda_decay)
-    per_day = [0] * MONTH
-    for (age, _), total in points.items():
-        per_day[age] += total
-    raw_7d = decayed(per_day[:WEEK], rates)
-    raw_prev = decayed(per_day[WEEK : 2 * WEEK], rates if parameters.surge_rebase_prev else rates[WEEK:])
-    raw_30d = decayed(per_day, rates)
+    raw_7d, raw_30d = decayed(per_day, rates, WEEK), decayed(per_day, rates, MONTH)
+    before = {age: points for age, points in per_day.items() if WEEK <= age < 2 * WEEK}
+    if parameters.surge_rebase_prev:
+        before = {age - WEEK: points for age, points in before.items()}
+    raw_prev = decayed(before, rates, MONTH)
     score = intent_score(raw_30d, parameters.normalize_k)
     ratio = surge_ratio(raw_7d, raw_prev, parameters.surge_smoothing)
-    lanes_7d, lanes_30d = lane_scores(points, rates, WEEK), lane_scores(points, rates, MONTH)
+    # A lane exists from its first event on, even one of weight 0; '' is no lane.
+    lanes_30d = {lane: decayed(lanes[lane], rates, MONTH) for lane in sorted(lanes)}
+    lanes_7d = {lane: decayed(lanes[lane], rates, WEEK) for lane in sorted(lanes) if min(lanes[lane]) < WEEK}
     return AccountScore(
         raw_score_7d=raw_7d,
         raw_score_prev_7d=raw_prev,
@@ -200,10 +202,10 @@ def score_account(
         last_seen_at=last_seen(days, leads, as_of),
         lane_scores_7d_json=lanes_7d,
         lane_scores_30d_json=lanes_30d,
-        top_categories_7d_json=top_categories(week, rates),
+        top_categories_7d_json=top_categories(week, counts, rates),
         top_pages_7d_json=dict(sorted(pages.items(), key=lambda page: (-page[1], page[0]))[:KEPT]),
-        key_events_7d_json=key_events(kinds),
-        why_hot_json=why_hot(kinds),
+        key_events_7d_json=key_events(counts),
+        why_hot_json=why_hot(counts),
     )
 
 
@@ -213,18 +215,9 @@ def decay_rates(lambda_decay: float) -> tuple[float, ...]:
     return tuple(decay(age, lambda_decay) for age in range(MONTH))
 
 
-def decayed(points_by_age: Sequence[int], rates: Sequence[float]) -> float:
-    """The points of consecutive ages, each multiplied by its rate, added exactly and rounded once."""
-    return math.fsum([points * rate for points, rate in zip(points_by_age, rates, strict=False) if points])
-
-
-def lane_scores(points: dict[tuple[int, str], int], rates: Sequence[float], window: int) -> dict[str, float]:
-    """Raw score per lane, by name. A lane exists from its first event on, even one of weight 0; '' is no lane."""
-    by_lane: dict[str, list[int]] = {}
-    for (age, lane), total in points.items():
-        if lane and age < window:
-            by_lane.setdefault(lane, [0] * window)[age] += total
-    return {lane: decayed(by_age, rates) for lane, by_age in sorted(by_lane.items())}
+def decayed(points: Mapping[int, int], rates: Sequence[float], window: int) -> float:
+    """The points of ages below `window`, each multiplied by its rate, added exactly and rounded once."""
+    return math.fsum([total * rates[age] for age, total in points.items() if age < window])
 
 
 def top_lane(lanes: dict[str, float]) -> str:
@@ -232,8 +225,14 @@ def top_lane(lanes: dict[str, float]) -> str:
     return min(lanes, key=lambda lane: (-lanes[lane], lane), default=NO_LANE)
 
 
-def top_categories(week: dict[str, list[int]], rates: Sequence[float]) -> dict[str, dict[str, float]]:
-    scored = {name: {"count": tally[0], "score": decayed(tally[1:], rates)} for name, tally in week.items()}
+def top_categories(
+    week: Mapping[str, Mapping[int, int]], counts: Mapping[tuple[str, str], int], rates: Sequence[float]
+) -> dict[str, dict[str, float]]:
+    """The categories of the week by score, each with its events of whatever name."""
+    events: dict[str, int] = {}
+    for (_, category), count in counts.items():
+        events[category] = events.get(category, 0) + count
+    scored = {name: {"count": events[name], "score": decayed(points, rates, WEEK)} for name, points in week.items()}
     return dict(sorted(scored.items(), key=lambda item: (-item[1]["score"], -item[1]["count"], item[0]))[:KEPT])
 
 

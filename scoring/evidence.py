@@ -118,6 +118,14 @@ def keys_of(domain: str, resolver: Resolver, first: date, last: date) -> list[st
     return sorted(key for key in candidates if counts_for(key, domain, resolver))
 
 
+def seen(keys: Sequence[str], first: date, last: date) -> list[str]:
+    """Those of the keys that have facts or lead requests on these days."""
+    found: set[str] = set()
+    for rows in in_days(first, last):
+        found |= set(rows.filter(account_key__in=keys).values_list("account_key", flat=True))
+    return sorted(found)
+
+
 def counts_for(key: str, domain: str, resolver: Resolver) -> bool:
     """Whether the key's facts are this account's; one suppressed by itself is left out of an account that is not."""
     return is_evidence(resolver.resolve(key), resolver) == domain

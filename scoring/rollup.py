@@ -71,14 +71,19 @@ def first_pulled_day() -> date | None:
     return begin
 
 
+def first_lead_day() -> date | None:
+    first: datetime | None = LeadRequest.objects.aggregate(first=Min("submitted_at"))["first"]
+    return first and first.date()
+
+
 def check_window(as_of: date, today: date) -> None:
     """Scores are never made from a window with a missing day (design 2): CannotScore names it."""
     if as_of > today:
         raise CannotScore(f"{as_of} lies in the future.")
-    begin = first_pulled_day()
-    if begin is None and not LeadRequest.objects.exists():
+    begin = first_pulled_day() or first_lead_day()
+    if begin is None:
         raise CannotScore("There is nothing to score yet. Import activity first: manage.py import_activity FILE.")
-    if begin is not None and as_of < begin:
+    if as_of < begin:
         raise CannotScore(f"{as_of} lies before the first day with facts, {begin}.")
     missing = missing_days(as_of, today)
     if missing:
@@ -140,7 +145,7 @@ def recompute(
         resolver=resolver,
         registry=registry,
         classifier=Classifier(registry.rule_set(), registry.weights),
-        moved=open_accounts(as_of, resolver, progress, domains, guard),
+        moved=open_accounts(as_of, now, resolver, progress, domains, guard),
         newest=newest,
         rewrite=restate or newest,
         write=write,
@@ -187,6 +192,7 @@ def score_batch(plan: Plan, batch: Sequence[Any]) -> tuple[int, Written]:
 
 def open_accounts(
     as_of: date,
+    now: datetime,
     resolver: Resolver,
     progress: Progress,
     domains: Sequence[str] | None,
@@ -204,7 +210,8 @@ def open_accounts(
     else:
         chosen = {home_of(domain, resolver): list[str]() for domain in domains}
         moved |= chosen
-        pages = (evidence.keys_of(home, resolver, first, as_of) for home in chosen)
+        found = (evidence.keys_of(home, resolver, first, as_of) for home in chosen)
+        pages = (evidence.seen(keys, first, as_of) for keys in found)  # a mistyped domain makes no account
     for keys in pages:
         guard()
         homes = set()
@@ -218,7 +225,7 @@ def open_accounts(
             homes.add(home)
             if key != home and key not in moved.setdefault(home, []):
                 moved[home].append(key)
-        create_missing(homes)
+        transact(partial(create_missing, homes, now))
     return moved
 
 
@@ -230,13 +237,13 @@ def home_of(domain: str, resolver: Resolver) -> str:
     return home
 
 
-def create_missing(homes: Set[str]) -> None:
+def create_missing(homes: Set[str], now: datetime) -> None:
     """Accounts for domains that have none; called by the organisation its latest lead wrote, else by the domain."""
     known = set(ProspectCompany.objects.filter(domain__in=homes).values_list("domain", flat=True))
     missing = sorted(homes - known)
     leads = LeadRequest.objects.filter(account_key__in=missing).exclude(organization_name="").order_by("submitted_at")
     written = dict(leads.values_list("account_key", "organization_name"))
-    ProspectCompany.objects.open({domain: written.get(domain, "") for domain in missing})
+    ProspectCompany.objects.open({domain: written.get(domain, "") for domain in missing}, now)
 
 
 def batches(companies: QuerySet[ProspectCompany]) -> Iterator[list[Any]]:

@@ -37,7 +37,7 @@ class Outcome:
 def backfill_dates(as_of: date, count: int, today: date) -> tuple[list[date], dict[date, str]]:
     """The `count` dates that end in `as_of`: those that can be scored, oldest first, and why the others cannot."""
     dates, skipped = [], {}
-    for day in (as_of - timedelta(days=back) for back in range(count - 1, -1, -1)):
+    for day in (as_of - timedelta(days=back) for back in range(min(count, as_of.toordinal()) - 1, -1, -1)):
         try:
             check_window(day, today)
             dates.append(day)

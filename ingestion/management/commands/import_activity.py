@@ -1,5 +1,7 @@
 """Facts from PostHog batch-export files: all of them or, when something is wrong, nothing."""
 
+import gc
+import os
 import sqlite3
 import time
 from argparse import ArgumentTypeError
@@ -15,6 +17,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from ingestion import activity, export_files
+from ingestion.cells import clean
 from ingestion.export_files import AccountSource, ActivityExport, LeftOut
 from registry.loader import NoActiveConfig, RegistryUnusable, load_registry
 
@@ -76,6 +79,7 @@ class Command(BaseCommand):
         parser.add_argument("--to", dest="last", type=utc_day, metavar="DATE", help="Its last; both or neither.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        gc.freeze()  # what is loaded by now stays: the collector need not look at it a thousand times
         files: list[Path] = options["files"]
         started, now = time.monotonic(), timezone.now()
         self._refuse_mistakes(files, options, now)
@@ -100,7 +104,7 @@ class Command(BaseCommand):
             ) from error
 
     def _refuse_mistakes(self, files: list[Path], options: dict[str, Any], now: datetime) -> None:
-        if len({path.resolve() for path in files}) < len(files):
+        if len(set(map(os.path.realpath, files))) < len(files):
             raise CommandError("A file is named twice: its events would count twice.")
         first, last = options["first"], options["last"]
         if (first is None) != (last is None):
@@ -109,7 +113,7 @@ class Command(BaseCommand):
             raise CommandError("--from may not be after --to, and --to not in the future.")
 
     def _read(self, files: list[Path], options: dict[str, Any], now: datetime) -> ActivityExport:
-        size = sum(path.stat().st_size for path in files if path.is_file())
+        size = sum(map(os.path.getsize, filter(os.path.isfile, files)))
         with tqdm(total=size, desc="reading", unit="B", unit_scale=True, disable=None) as bar:
             return export_files.read(
                 files,
@@ -126,7 +130,7 @@ class Command(BaseCommand):
     def _store(self, export: ActivityExport, files: list[Path], options: dict[str, Any]) -> activity.StoreReport:
         mode = activity.Mode.REPLACE if options["replace"] else activity.Mode.NEW
         mode = activity.Mode.ADD if options["add"] else mode
-        label = f"{options['account']} in {', '.join(path.name for path in files)}"
+        label = f"{options['account']} in {clean(', '.join(path.name for path in files))}"
         with tqdm(desc="storing", unit=" rows", disable=None) as bar:
             return activity.store(export, mode, label, bar.update)
 
@@ -161,7 +165,7 @@ class Command(BaseCommand):
             self._line("", f"kept, not scored: {kind} domain {events:,} events")
 
     def _line(self, label: str, text: str) -> None:
-        self.stdout.write(f"{label:<10} {text}")
+        self.stdout.write(f"{label:<10} {clean(text)}")
 
 
 def connection_was_lost(error: InterfaceError | OperationalError) -> bool:

@@ -35,7 +35,9 @@ class Command(BaseCommand):
 
 
 def find(text: str) -> ProspectCompany:
-    domain = normalize_domain_from_url(text) or text
+    domain = normalize_domain_from_url(text)
+    if domain is None:
+        raise CommandError(f"{text!r} is no domain.")
     company = ProspectCompany.objects.for_domain(domain).select_related("merged_into").first()
     if company is None:
         raise CommandError(f"No account has the domain {domain}.")

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from typing import IO, Any
 
@@ -30,13 +30,18 @@ class Command(BaseCommand):
             raise CommandError(f"No snapshot of {options['date']}.")
         write = write_csv if options["format"] == "csv" else write_jsonl
         try:
-            target = open(options["output"], "w", newline="", encoding="utf-8") if options["output"] else None  # noqa: SIM115
+            with output_to(options["output"], self.stdout._out) as file:
+                count = write(file, rows(options["date"]))
+        except BrokenPipeError:
+            raise
         except OSError as error:
-            raise CommandError(f"{options['output']} cannot be written: {error.strerror}.") from error
-        with target or nullcontext(self.stdout._out) as file:
-            count = write(file, rows(options["date"]))
+            raise CommandError(f"{options['output'] or 'The output'} cannot be written: {error.strerror}.") from error
         if options["output"]:
             self.stderr.write(f"{count:,} snapshots written to {options['output']}.")
+
+
+def output_to(path: str | None, standard: IO[str]) -> AbstractContextManager[IO[str]]:
+    return open(path, "w", newline="", encoding="utf-8") if path else nullcontext(standard)
 
 
 def rows(day: date) -> Iterator[dict[str, Any]]:
