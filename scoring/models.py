@@ -9,6 +9,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from accounts.models import ProspectCompany
 from registry.columns import ExactCharField, Record, new_id
@@ -19,6 +20,10 @@ from registry.values import IntentStage, SurgeLevel
 
 class RunInProgress(Exception):
     """A bulk run goes on, and there is never a second one; the text says which, and what to do."""
+
+
+class DeadInTheWay(RunInProgress):
+    """The run in the way is dead or just ended: a moment later the way may be free."""
 
 
 class LeaseLost(Exception):
@@ -57,7 +62,19 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             raise RunInProgress(running.in_the_way)
 
     def claim(self, kind: str, now: datetime, *, is_bulk: bool, asked_by: str, params: dict[str, Any]) -> "JobRun":
-        """Begin a run: dead ones are marked failed first, then the database decides who may (one bulk run at most)."""
+        """Begin a run: dead ones are marked failed first, then the database decides who may (one bulk run at most).
+
+        Tried again for a moment where the only one in the way is a dead run that somebody else is just burying.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(DeadInTheWay),
+            stop=stop_after_attempt(8),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            reraise=True,
+        )
+        return attempts(self._claim, kind, now, is_bulk=is_bulk, asked_by=asked_by, params=params)
+
+    def _claim(self, kind: str, now: datetime, *, is_bulk: bool, asked_by: str, params: dict[str, Any]) -> "JobRun":
         ended = self.bury_dead()
         tries = [run.attempt for run in ended if (run.kind, run.params_json) == (kind, params)]
         begin = partial(
@@ -75,8 +92,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             run = transact(transaction.atomic(begin))
         except IntegrityError:
             running = self.filter(bulk_marker=1).first()
-            said = running.in_the_way if running else "Another run has ended this very moment. Try again."
-            raise RunInProgress(said) from None
+            if running is None:
+                raise DeadInTheWay("Another run has ended this very moment. Try again.") from None
+            dead = self.dead().filter(pk=running.pk).exists()
+            raise (DeadInTheWay if dead else RunInProgress)(running.in_the_way) from None
         return self.get(pk=run.pk)  # with the values that the database made
 
 

@@ -201,3 +201,9 @@ def test_many_people_and_days_take_no_more_queries(get, django_assert_max_num_qu
 
     with django_assert_max_num_queries(35):
         get("acme.example")
+
+
+def test_a_salesforce_address_that_is_no_web_address_is_no_link(get):
+    make_company("acme.example", salesforce_account_url="javascript:alert(1)")
+
+    assert b"javascript:alert" not in get("acme.example").content

@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import math
-from datetime import UTC, datetime, timedelta
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -103,6 +105,9 @@ def test_restate_first_says_how_many_snapshots_change(activity):
     [
         ({"date": YESTERDAY + timedelta(days=9)}, "future"),
         ({"backfill": 0}, "1 or more"),
+        ({"backfill": 10**12}, "at most 3,660"),
+        ({"date": date.min}, "before the first day"),
+        ({"date": date.min, "backfill": 5}, "No date"),
         ({"accounts": ["not a domain"]}, "no domain"),
         ({"accounts": ["gmail.com"]}, "personal"),
     ],
@@ -224,3 +229,46 @@ def test_the_export_takes_the_same_number_of_queries_for_1_and_for_40_rows(djang
         if number in (0, 39):
             with django_assert_num_queries(3):
                 run("export_snapshots", date=YESTERDAY)
+
+
+def test_with_nothing_but_leads_no_date_before_the_first_can_be_scored():
+    call_command("seed_registry", stdout=io.StringIO())
+    make_lead("acme.example", YESTERDAY)
+
+    with pytest.raises(CommandError, match="before the first day"):
+        run("recompute_intent", date=date.min)
+    assert "1 accounts scored" in run("recompute_intent")
+
+
+def test_a_mistyped_account_is_not_made_one(activity):
+    assert "0 accounts scored" in run("recompute_intent", accounts=["acne.example"])
+    assert not ProspectCompany.objects.filter(domain="acne.example").exists()
+
+
+def test_a_ring_of_merges_made_by_hand_is_named(activity):
+    a, b = (ProspectCompany.objects.create(domain=f"{name}.example", name=name) for name in "ab")
+    ProspectCompany.objects.filter(pk=a.pk).update(merged_into=b)
+    ProspectCompany.objects.filter(pk=b.pk).update(merged_into=a)
+
+    with pytest.raises(CommandError, match="merged into itself"):
+        run("recompute_intent")
+
+
+@pytest.mark.parametrize("text", ["", "é", "\udcff", "a b", "http://", "a" * 5_000, "*.x.com"])
+def test_what_is_no_domain_cannot_be_explained(text):
+    with pytest.raises(CommandError, match=r"is no domain|No account"):
+        run("explain_account", text)
+
+
+def test_a_full_disk_ends_an_export_in_plain_words(activity):
+    run("recompute_intent")
+
+    with pytest.raises(CommandError, match=r"/dev/full cannot be written: No space left"):
+        run("export_snapshots", date=YESTERDAY, output="/dev/full")
+
+
+def test_a_reader_that_has_seen_enough_ends_a_command_without_a_traceback():
+    many = f"{sys.executable} manage.py shell -v 0 -c 'print(chr(10) * 99999)'"
+    done = subprocess.run(["sh", "-c", f"{many} | head -n 1"], capture_output=True, text=True, check=True)
+
+    assert done.stderr == ""

@@ -71,3 +71,15 @@ def test_a_name_django_refuses_is_refused():
 def test_a_role_that_does_not_exist_is_refused():
     with pytest.raises(CommandError, match="invalid choice"):
         call_command("create_user", "sam", "--role", "boss")
+
+
+@pytest.mark.parametrize(
+    ("name", "password"), [("\udcff", b"a long enough passphrase"), ("sam", b"a long \xff passphrase")]
+)
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_bytes_that_are_no_text_are_refused(monkeypatch, name, password, errors):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(password), encoding="utf-8", errors=errors))
+
+    with pytest.raises(CommandError, match="UTF-8"):
+        create(name, password_stdin=True)
+    assert not User.objects.exists()

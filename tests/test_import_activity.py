@@ -209,3 +209,18 @@ def test_a_file_named_twice_does_not_count_twice(tmp_path):
 
     with pytest.raises(CommandError, match="named twice"):
         run(file, tmp_path / "." / "events.jsonl")
+
+
+def test_a_file_may_have_any_name(tmp_path):
+    said = run("--replace", write(tmp_path / "\udcff\udcfe.jsonl", event(at="2026-11-18T10:00:00Z"), b"{"))
+
+    assert "??.jsonl, line 2: not JSON" in said
+    assert ActivityPull.objects.get().source == "group:company in ??.jsonl"
+
+
+@pytest.mark.parametrize("name", ["a" * 5_000, "loop", "."])
+def test_a_name_that_no_file_can_have_is_refused_in_plain_words(tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+
+    with pytest.raises(CommandError, match=r"too long|Too many levels|directory"):
+        run(tmp_path / name)

@@ -1,6 +1,7 @@
 """Whose is this domain: aliases, merges, rules and scope, and taking each of them back."""
 
 from datetime import date
+from itertools import pairwise
 
 import pytest
 
@@ -176,3 +177,13 @@ def test_the_account_of_a_domain_is_found_by_its_own_or_a_further_domain():
     found = [ProspectCompany.objects.for_domain(domain).get() for domain in ("acme.example", "acme.test")]
 
     assert found == [acme, acme]
+
+
+def test_a_chain_of_sixty_merges_leads_to_its_end_and_cannot_be_closed_to_a_ring():
+    chain = [make_company(f"a{number}.example") for number in range(61)]
+    for company, into in pairwise(chain):
+        merge(company, into)
+
+    assert resolver().resolve("a0.example").domain == "a60.example"
+    with pytest.raises(CannotMerge, match=r"a0.example belongs to a60.example already"):
+        merge(chain[-1], chain[0])

@@ -25,7 +25,8 @@ class Command(BaseCommand):
         parser.add_argument("--password-stdin", action="store_true", help="Read the password from standard input.")
 
     def handle(self, *args: Any, name: str, role: str, password_stdin: bool, **options: Any) -> None:
-        given = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+        demand_text(name)
+        given = read_password() if password_stdin else None
         with transaction.atomic():
             user = User.objects.filter(username=name).first()
             made = user is None
@@ -40,6 +41,23 @@ class Command(BaseCommand):
             self.stdout.write(f"Password: {password}")
         elif password is None:
             self.stdout.write("The password stays as it was; --password-stdin changes it.")
+
+
+def demand_text(given: str) -> None:
+    """A shell hands over any bytes; halves of characters are nothing that a database or a hash takes."""
+    try:
+        given.encode()
+    except UnicodeEncodeError as error:
+        raise CommandError("The name and the password must be UTF-8 text.") from error
+
+
+def read_password() -> str:
+    try:
+        given = sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise CommandError("The name and the password must be UTF-8 text.") from error
+    demand_text(given)
+    return given
 
 
 def new_user(name: str) -> User:
