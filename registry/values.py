@@ -108,9 +108,6 @@ class Weights:
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", MappingProxyType(dict(self.points)))  # cached and shared by threads
 
-    def known(self, event: str) -> bool:
-        return any(name == event for name, _, _ in self.points)
-
 
 @dataclass(frozen=True, slots=True)
 class DomainRuleValue:

@@ -126,7 +126,6 @@ def recompute(
     domains: Sequence[str] | None = None,
     restate: bool = False,
     write: bool = True,
-    registry: Registry | None = None,
     guard: Callable[[], None] = lambda: None,
 ) -> Iterator[Progress]:
     """Score all accounts (or those of `domains`) for `as_of`. With write=False, only count what would change.
@@ -135,7 +134,7 @@ def recompute(
     CannotScore for a future date or a window with a missing day; NoActiveConfig without a config.
     """
     check_window(as_of, now.date())
-    registry = registry or load_registry()
+    registry = load_registry()
     revision = record_revision(registry, resolution_settings())
     resolver = load_resolver(registry.domain_rules, as_of)
     progress = Progress(as_of, registry_problems=registry.alarm)
