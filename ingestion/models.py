@@ -101,6 +101,7 @@ class ActivityPull(Record):
     requests = models.PositiveIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
     seconds = models.FloatField(default=0)
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When PostHog last gave all of it.")
     message = models.TextField(blank=True, default="")
 
     class Meta:

@@ -1,6 +1,6 @@
 """What we made of it, and when: one row of scores per account and day, and one row per run of a job."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,9 +17,16 @@ from registry.models import RegistryRevision, ScoreConfig, one_when
 from registry.transactions import transact
 from registry.values import IntentStage, SurgeLevel
 
+NIGHT, RECOMPUTE, PULL = "night", "recompute", "pull"
+ATTEMPTS = 3  # of a run that somebody asked for; a night is tried until it is done
+
 
 class RunInProgress(Exception):
-    """A bulk run goes on, and there is never a second one; the text says which, and what to do."""
+    """A bulk run goes on or waits, and there is never a second one; `run` is the one, the text says what to do."""
+
+    def __init__(self, message: str, run: "JobRun | None" = None) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class DeadInTheWay(RunInProgress):
@@ -41,7 +48,8 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         return self.filter(state=JobRun.State.RUNNING, lease_until__lt=Now())
 
     def bury_dead(self) -> list["JobRun"]:
-        """Mark the dead failed, each by one conditional update: of several who try, one does it."""
+        """Mark the dead failed, or queue them again where a worker does them: each by one conditional update, so that
+        of several who try, one does it."""
         return transact(self._bury_dead)
 
     def _bury_dead(self) -> list["JobRun"]:
@@ -52,14 +60,79 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             for run in found
             if self.dead()
             .filter(pk=run.pk)
-            .update(state=JobRun.State.FAILED, message=run.last_word, finished_at=Now(), updated_at=Now())
+            .update(state=run.state_after_death, message=run.last_word, finished_at=Now(), updated_at=Now())
         ]
 
     def refuse_bulk(self) -> None:
         """RunInProgress while a bulk run lives."""
         self.bury_dead()
         if running := self.filter(bulk_marker=1).first():
-            raise RunInProgress(running.in_the_way)
+            raise RunInProgress(running.in_the_way, running)
+
+    def ask(self, kind: str, now: datetime, *, is_bulk: bool, asked_by: str, params: dict[str, Any]) -> "JobRun":
+        """Queue a run for a worker. RunInProgress while a bulk one goes on, or another one asked for waits already."""
+        if is_bulk:
+            self.refuse_bulk()
+        queued = partial(
+            self.create,
+            kind=kind,
+            state=JobRun.State.QUEUED,
+            is_bulk=is_bulk,
+            asked_by=asked_by,
+            params_json=params,
+            attempt=0,
+            queued_at=now,
+            started_at=now,
+        )
+        try:
+            return self.get(pk=transact(transaction.atomic(queued)).pk)
+        except IntegrityError:
+            waiting = self.filter(waiting_marker=1).first()
+            if waiting is None:
+                raise RunInProgress("Another run has been queued this very moment. Try again.") from None
+            raise RunInProgress(waiting.in_the_way, waiting) from None
+
+    def night(self, slot: date, now: datetime) -> "JobRun":
+        """The one row of the night of this slot, queued when it is new: however many ask, however often."""
+        of_night = {"kind": NIGHT, "slot": slot}
+        queued = {"state": JobRun.State.QUEUED, "is_bulk": True, "asked_by": "the schedule", "attempt": 0}
+        defaults = {**queued, "queued_at": now, "started_at": now}
+        return transact(partial(self.get_or_create, **of_night, defaults=defaults))[0]
+
+    def queue_again(self, night: "JobRun", now: datetime) -> bool:
+        """A night that failed or is held is tried again, unless it said not before when. Did it change?"""
+        due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+        ended = self.filter(due, pk=night.pk, state__in=[JobRun.State.FAILED, JobRun.State.HELD])
+        return bool(ended.update(state=JobRun.State.QUEUED, queued_at=now, updated_at=Now()))
+
+    def publish_anyway(self, run: "JobRun", now: datetime, asked_by: str) -> bool:
+        """Let a held night go on with the volume it found. Did it change? Only a held one does."""
+        params = {**run.params_json, "accepted_by": asked_by}
+        held = self.filter(pk=run.pk, state=JobRun.State.HELD)
+        columns = {"params_json": params, "queued_at": now, "not_before": None, "updated_at": Now()}
+        return bool(held.update(state=JobRun.State.QUEUED, **columns))
+
+    def start(self, run: "JobRun", now: datetime) -> "JobRun | None":
+        """Claim a queued run: one conditional update, so that of several workers one gets it. None for the others, and
+        while another bulk run goes on; the run then stays queued."""
+        self.bury_dead()
+        claimed = partial(
+            self.filter(pk=run.pk, state=JobRun.State.QUEUED).update,
+            state=JobRun.State.RUNNING,
+            token=new_id(),
+            attempt=models.F("attempt") + 1,
+            started_at=now,
+            heartbeat_at=Now(),
+            lease_until=lease_end(),
+            finished_at=None,
+            done_items=0,
+            total_items=0,
+            updated_at=Now(),
+        )
+        try:
+            return self.get(pk=run.pk) if transact(transaction.atomic(claimed)) else None
+        except IntegrityError:
+            return None
 
     def claim(self, kind: str, now: datetime, *, is_bulk: bool, asked_by: str, params: dict[str, Any]) -> "JobRun":
         """Begin a run: dead ones are marked failed first, then the database decides who may (one bulk run at most).
@@ -95,7 +168,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             if running is None:
                 raise DeadInTheWay("Another run has ended this very moment. Try again.") from None
             dead = self.dead().filter(pk=running.pk).exists()
-            raise (DeadInTheWay if dead else RunInProgress)(running.in_the_way) from None
+            raise (DeadInTheWay if dead else RunInProgress)(running.in_the_way, running) from None
         return self.get(pk=run.pk)  # with the values that the database made
 
 
@@ -104,22 +177,32 @@ class JobRun(Record):
 
     A run holds a lease and renews it in the transaction of every batch (`heartbeat`). One that is silent for longer is
     dead: the next one marks it failed. Should it wake up after all, its own next heartbeat stops it.
+
+    A night has one row, whatever happens to it: queued → running → done; failed or held nights, and those whose process
+    died, are queued again.
     """
 
     class State(models.TextChoices):
+        QUEUED = "queued"
         RUNNING = "running"
         DONE = "done"
         FAILED = "failed"
+        HELD = "held", "held: waits for an admin"
 
     kind = models.CharField(max_length=32)
+    slot = models.DateField(null=True, blank=True, help_text="Of a night: the UTC day at whose 02:00 it was due.")
     state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
     is_bulk = models.BooleanField(default=False, help_text="Of all accounts: one such run at a time.")
     bulk_marker = one_when(state="running", is_bulk=True)
+    waiting_marker = one_when(state="queued", is_bulk=True, slot__isnull=True)
     token = models.UUIDField(default=new_id, editable=False)
     attempt = models.PositiveIntegerField(default=1, help_text="Counts on when it follows a dead run of the same work.")
+    phase = models.CharField(max_length=64, blank=True, default="", help_text="What it is at: pull, recompute …")
     asked_by = models.CharField(max_length=150, blank=True, default="")
     params_json = models.JSONField(default=dict)
-    started_at = models.DateTimeField()
+    queued_at = models.DateTimeField(null=True, blank=True, help_text="When it was left to a worker, if it was.")
+    not_before = models.DateTimeField(null=True, blank=True, help_text="PostHog asked for patience until then.")
+    started_at = models.DateTimeField(help_text="Of the present attempt; while it is queued, when it was asked for.")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True, help_text="Running and past it: dead.")
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -134,12 +217,16 @@ class JobRun(Record):
         db_table = "job_runs"
         indexes = [models.Index(fields=["kind", "started_at"], name="job_run_latest")]
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=["running", "done", "failed"]), name="job_run_state_known"),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running", "done", "failed", "held"]), name="job_run_state_known"
+            ),
             # A running row without one would be in the way for ever.
             models.CheckConstraint(
                 condition=~Q(state="running") | Q(lease_until__isnull=False), name="job_run_running_has_lease"
             ),
             models.UniqueConstraint(fields=["bulk_marker"], name="job_run_one_bulk_run"),
+            models.UniqueConstraint(fields=["waiting_marker"], name="job_run_one_bulk_run_waits"),
+            models.UniqueConstraint(fields=["kind", "slot"], name="job_run_once_per_slot"),
         ]
 
     def __str__(self) -> str:
@@ -155,7 +242,18 @@ class JobRun(Record):
         )
 
     @property
+    def state_after_death(self) -> str:
+        """What a worker did, a worker does again; but not for ever, for it may be the run that kills them."""
+        again = self.queued_at is not None and (self.kind == NIGHT or self.attempt < ATTEMPTS)
+        return self.State.QUEUED if again else self.State.FAILED
+
+    @property
     def in_the_way(self) -> str:
+        if self.state == self.State.QUEUED:
+            return (
+                f"A {self.kind} of all accounts waits for a worker since {self.started_at:%Y-%m-%d %H:%M:%S} UTC, asked"
+                f" for by {self.asked_by or 'nobody known'}. Wait for its end."
+            )
         heard = self.heartbeat_at or self.started_at
         return (
             f"A {self.kind} of all accounts is under way since {self.started_at:%Y-%m-%d %H:%M:%S} UTC, asked for by"
@@ -164,9 +262,9 @@ class JobRun(Record):
             f" {settings.JOB_LEASE_SECONDS} s after that word: this run then takes its place."
         )
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, phase: str = "") -> None:
         """Kept here; the next heartbeat writes it."""
-        self.done_items, self.total_items = done, total
+        self.done_items, self.total_items, self.phase = done, total, phase
 
     def heartbeat(self) -> None:
         """Called first in every transaction of the run: the row stays locked until it ends, so that nobody takes over
@@ -174,15 +272,19 @@ class JobRun(Record):
         self._update(heartbeat_at=Now(), lease_until=lease_end())
 
     def succeed(self, result: dict[str, object], now: datetime) -> None:
-        self._update(state=self.State.DONE, result_json=result, finished_at=now)
+        self._update(state=self.State.DONE, result_json=result, message="", not_before=None, finished_at=now)
 
-    def fail(self, message: str, now: datetime) -> None:
-        self._update(state=self.State.FAILED, message=message, finished_at=now)
+    def fail(self, message: str, now: datetime, *, not_before: datetime | None = None) -> None:
+        self._update(state=self.State.FAILED, message=message, not_before=not_before, finished_at=now)
+
+    def hold(self, message: str, now: datetime) -> None:
+        """Nothing is written before an admin says so (`publish_anyway`) or a later attempt finds it in order."""
+        self._update(state=self.State.HELD, message=message, finished_at=now)
 
     def _update(self, **columns: Any) -> None:
         mine = type(self).objects.filter(pk=self.pk, token=self.token, state=self.State.RUNNING)
-        progress = {"done_items": self.done_items, "total_items": self.total_items, "updated_at": Now()}
-        if not mine.update(**columns, **progress):
+        progress = {"done_items": self.done_items, "total_items": self.total_items, "phase": self.phase}
+        if not mine.update(**columns, **progress, updated_at=Now()):
             raise LeaseLost(
                 f"This run was silent for more than {settings.JOB_LEASE_SECONDS} s and was taken for dead. It wrote"
                 " nothing more since, and what it wrote before is whole. The run that followed does its work again."

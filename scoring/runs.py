@@ -1,7 +1,7 @@
 """Runs of the recompute: which dates, one `JobRun` for all of them, and what it came to."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -9,10 +9,8 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from registry.loader import RegistryUnusable
-from scoring.models import JobRun, LeaseLost
+from scoring.models import RECOMPUTE, JobRun, LeaseLost
 from scoring.rollup import CannotScore, Progress, check_window, recompute
-
-RECOMPUTE = "recompute"
 
 
 @dataclass
@@ -56,26 +54,50 @@ def run_recompute(
     skipped: dict[date, str] | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Recompute the dates in order under one JobRun. Whatever fails is kept in the run, and raised again.
+    """Recompute the dates in order under a JobRun that begins now. Whatever fails is kept in the run, and raised again.
 
     RunInProgress when all accounts are asked for and another such run goes on; LeaseLost when this one was taken for
     dead on its way.
     """
-    outcome = Outcome(skipped=skipped or {})
     params = {"dates": [str(day) for day in dates], "domains": domains and list(domains), "restate": restate}
     run = JobRun.objects.claim(RECOMPUTE, timezone.now(), is_bulk=domains is None, asked_by=asked_by, params=params)
-    try:
-        for day in dates:
-            progress = Progress(day)
-            for progress in recompute(day, now, run=run, domains=domains, restate=restate, guard=run.heartbeat):
-                run.advance(progress.done, progress.total)
-                on_progress(progress)
-            outcome.dates.append(progress)
+    with ending(run):
+        outcome = recompute_dates(
+            run, dates, now, domains=domains, restate=restate, skipped=skipped, on_progress=on_progress
+        )
         run.succeed(outcome.as_json(), timezone.now())
-    except BaseException as error:  # also Ctrl-C: a run that ends says so, unless its process is killed
+    return outcome
+
+
+def recompute_dates(
+    run: JobRun,
+    dates: Sequence[date],
+    now: datetime,
+    *,
+    domains: Sequence[str] | None = None,
+    restate: bool = False,
+    skipped: dict[date, str] | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """The dates in order, as a part of a run that goes on."""
+    outcome = Outcome(skipped=skipped or {})
+    for day in dates:
+        progress = Progress(day)
+        for progress in recompute(day, now, run=run, domains=domains, restate=restate, guard=run.heartbeat):
+            run.advance(progress.done, progress.total, f"recompute {day}")
+            on_progress(progress)
+        outcome.dates.append(progress)
+    return outcome
+
+
+@contextmanager
+def ending(run: JobRun) -> Iterator[None]:
+    """Whatever stops the work inside, also Ctrl-C, is kept in the run: one that ends says so, unless it is killed."""
+    try:
+        yield
+    except BaseException as error:
         give_up(run, error)
         raise
-    return outcome
 
 
 def give_up(run: JobRun, error: BaseException) -> None:
