@@ -35,8 +35,8 @@ from django.core.management import call_command
 from django.db import connection
 
 from ingestion import export_files
-from ingestion.export_files import AccountSource
 from ingestion.models import ActivityDay, ActivityPull
+from ingestion.sources import AccountSource
 
 LINES, ACCOUNTS, DAYS = 1_000_000, 20_000, 60
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -23,8 +23,8 @@ from django.db.models import QuerySet
 
 from ingestion.cells import fit, text_of
 from ingestion.events import AccountDay, Cell
-from ingestion.export_files import EXAMPLES
 from ingestion.models import ActivityDay, ActivityPull
+from ingestion.sources import EXAMPLES
 from registry.transactions import transact
 
 BATCH = 1_000
@@ -302,6 +302,7 @@ def _write_pulls(
             "keys": noted.keys_by_day[day],
             "unresolved_json": left_out,
             "message": "",
+            "read_at": None,  # only what PostHog itself gave was read; ingestion.pull says so afterwards
         }
         if pull is None:
             created.append(ActivityPull(date=day, **row))

@@ -29,13 +29,23 @@ What: TypeAlias = tuple[str, str, str, str, str]
 """A cell without its count: event, content type, lane, cta id, path."""
 
 
+def text(value: object) -> str:
+    """A property as text. PostHog's own queries give numbers and truth values as text: so do we, whatever the source;
+    lists and objects name nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else ""
+
+
 def stored_name(value: object) -> str:
-    """A lane or content type as stored; '' for anything that is not text."""
-    return slug(value[:_SLUGGED]) if isinstance(value, str) and value else ""
+    """A lane or content type as stored; '' where there is none."""
+    return slug(text(value)[:_SLUGGED]) if value != "" else ""
 
 
 def cta(value: object) -> str:
-    return clean(value)[:CTA_LENGTH] if isinstance(value, str) else ""
+    return clean(text(value))[:CTA_LENGTH]
 
 
 def clean(text: str) -> str:
@@ -50,9 +60,7 @@ def page_path(properties: dict[str, object], site_hosts: Collection[str] = ()) -
 
     `site_hosts` are the product's own, without `www.`; a page elsewhere keeps its host in front: `docs.x.com/api`.
     """
-    path = properties.get("$pathname")
-    if not path or not isinstance(path, str):
-        path = _url(properties.get("$current_url"))[1]
+    path = text(properties.get("$pathname")) or _url(properties.get("$current_url"))[1]
     if _NOT_PATH.search(path):
         path = clean(path.partition("?")[0].partition("#")[0])
     if site_hosts:

@@ -26,8 +26,18 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from accounts.domains import email_domain, is_personal, is_platform, normalize_domain_from_url
-from ingestion.cells import MAX_ROW_TEXT, What, clean, cta, fit, page_path, person_mark, stored_name
+from ingestion.cells import MAX_ROW_TEXT, What, cta, fit, page_path, person_mark, stored_name
 from ingestion.events import AccountDay, Cell
+from ingestion.sources import (
+    EXAMPLES,
+    FUTURE,
+    NO_ACCOUNT,
+    NOT_A_DOMAIN,
+    OTHER_EVENT,
+    AccountSource,
+    LeftOut,
+    example,
+)
 
 LINE_LIMIT = 10_000_000
 CHUNK = 1 << 20
@@ -35,13 +45,9 @@ SPILL_AT = 10_000  # events, or distinct values left out, held in memory; more k
 SPILL_AT_TEXT = 500_000  # characters of paths among them; SQLite sorts with sixteen parts of an account day in memory
 SPILL_CACHE_KB = 8_000
 BAD_LINES_LISTED = 20
-EXAMPLES = 10
-EXAMPLE_LENGTH = 100
 GROUP_TYPES_LISTED = 20
 LONGEST_GAP = 366  # days
 YEARS = (2000, 2100)
-
-NO_ACCOUNT, NOT_A_DOMAIN, FUTURE, OTHER_EVENT = "no_account", "not_a_domain", "future", "other_event"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
@@ -72,35 +78,6 @@ class BadLine:
 
     def __str__(self) -> str:
         return f"{self.path}, line {self.number}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Events left out for one reason, with the commonest values that were the cause."""
-
-    events: int
-    examples: dict[str, int]
-
-    def as_json(self) -> dict[str, Any]:
-        return {"events": self.events, "examples": self.examples}
-
-
-@dataclass(frozen=True, slots=True)
-class AccountSource:
-    """Where an event says which account it belongs to: `group:NAME`, `property:NAME` or `person_email`."""
-
-    kind: str
-    name: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> "AccountSource":
-        kind, colon, name = text.partition(":")
-        if (kind in ("group", "property") and name.strip()) or (kind == "person_email" and not colon):
-            return cls(kind, name.strip())
-        raise ValueError(f"{text!r} is no account source: group:NAME, property:NAME or person_email.")
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.name}" if self.name else self.kind
 
 
 class ActivityExport:
@@ -209,7 +186,10 @@ class _Reader:
         self.source, self.aliases, self.tracked = source, dict(aliases), frozenset(tracked)
         self.site_hosts = frozenset(host.lower().removeprefix("www.") for host in site_hosts)
         self.now = (now - _EPOCH) // _SECOND
-        self.find_account = {"group": self._group, "property": self._property, "person_email": _email}[source.kind]
+        ways = {"group": self._group, "property": self._property, "person_email": _email}
+        if source.kind not in ways:
+            raise UnusableExport(f"{source}: export files carry no properties of groups. Name another account source.")
+        self.find_account = ways[source.kind]
         self.to_key = email_domain if source.kind == "person_email" else normalize_domain_from_url
         self.spill = _Spill()
         self.lines = self.kept = self.bad_lines = 0
@@ -301,7 +281,7 @@ class _Reader:
         if not self.usable_by_day:
             raise UnusableExport(self._why_nothing())
         if self.source.kind == "group" and self.other_group_types and not self.group_seen:
-            types = ", ".join(_example(known) for known in sorted(self.other_group_types)[:GROUP_TYPES_LISTED])
+            types = ", ".join(example(known) for known in sorted(self.other_group_types)[:GROUP_TYPES_LISTED])
             raise UnusableExport(f"No event has a group of type {self.source.name!r}; the events have: {types}.")
 
     def _why_nothing(self) -> str:
@@ -375,7 +355,7 @@ class _Spill:
             self.flush()
 
     def leave_out(self, day: int, reason: str, value: object) -> None:
-        found = (day, reason, _example(value))
+        found = (day, reason, example(value))
         self._left_out[found] = self._left_out.get(found, 0) + 1
         if len(self._left_out) >= SPILL_AT:
             self.flush()
@@ -425,16 +405,6 @@ def _left_out(rows: Iterable[Any]) -> LeftOut:
         if value and len(examples) < EXAMPLES:
             examples[value] = count
     return LeftOut(events, examples)
-
-
-def _example(value: object) -> str:
-    """A value as operators may see it: short, printable, and never the person in front of an @."""
-    text = value if isinstance(value, str) else f"({type(value).__name__})"
-    if len(text) <= EXAMPLE_LENGTH and text.isprintable() and "@" not in text:
-        return text
-    if "@" in text:
-        text = "…@" + text.rpartition("@")[2]
-    return clean(text[:EXAMPLE_LENGTH])
 
 
 @lru_cache(maxsize=65_536)
@@ -564,4 +534,4 @@ def _spelled_utc(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text[:-4] + "Z" if text.endswith(" UTC") else "")
     except ValueError as error:
-        raise _BadLine(f"timestamp not understood: {_example(text)!r}") from error
+        raise _BadLine(f"timestamp not understood: {example(text)!r}") from error

@@ -105,6 +105,17 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         ended = self.filter(due, pk=night.pk, state__in=[JobRun.State.FAILED, JobRun.State.HELD])
         return bool(ended.update(state=JobRun.State.QUEUED, queued_at=now, updated_at=Now()))
 
+    def supersede(self, slot: date, now: datetime) -> int:
+        """Nights before this slot's that never got done: the newer one makes up their dates. How many there were."""
+        undone = self.filter(kind=NIGHT, slot__lt=slot, state__in=[JobRun.State.QUEUED, JobRun.State.HELD])
+        message = f"Never done: the night of {slot} took its place and makes up its dates."
+        return undone.update(state=JobRun.State.FAILED, message=message, finished_at=now, updated_at=Now())
+
+    def due(self, now: datetime) -> "JobRunQuerySet":
+        """Queued, and their time has come: the one asked for first comes first."""
+        come = Q(not_before__isnull=True) | Q(not_before__lte=now)
+        return self.filter(come, state=JobRun.State.QUEUED).order_by("queued_at", "id")
+
     def publish_anyway(self, run: "JobRun", now: datetime, asked_by: str) -> bool:
         """Let a held night go on with the volume it found. Did it change? Only a held one does."""
         params = {**run.params_json, "accepted_by": asked_by}
@@ -275,11 +286,12 @@ class JobRun(Record):
         self._update(state=self.State.DONE, result_json=result, message="", not_before=None, finished_at=now)
 
     def fail(self, message: str, now: datetime, *, not_before: datetime | None = None) -> None:
-        self._update(state=self.State.FAILED, message=message, not_before=not_before, finished_at=now)
+        ended = {"message": message, "result_json": self.result_json, "finished_at": now}
+        self._update(state=self.State.FAILED, not_before=not_before, **ended)
 
     def hold(self, message: str, now: datetime) -> None:
         """Nothing is written before an admin says so (`publish_anyway`) or a later attempt finds it in order."""
-        self._update(state=self.State.HELD, message=message, finished_at=now)
+        self._update(state=self.State.HELD, message=message, result_json=self.result_json, finished_at=now)
 
     def _update(self, **columns: Any) -> None:
         mine = type(self).objects.filter(pk=self.pk, token=self.token, state=self.State.RUNNING)

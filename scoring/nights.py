@@ -3,24 +3,121 @@
 What a worker does begins here, with a JobRun that it has claimed already. What fails is kept in the run, and raised.
 """
 
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
-from scoring.models import DailyAccountIntent, JobRun
-from scoring.rollup import last_full_day
-from scoring.runs import backfill_dates, ending, recompute_dates
+from accounts.naming import name_by_group
+from ingestion.posthog import PostHogClient, connect
+from ingestion.pull import Pulled, days_to_read, hold_low_volume, pull
+from ingestion.site import Site
+from scoring.models import PULL, DailyAccountIntent, JobRun
+from scoring.people import see_people
+from scoring.rollup import check_window, last_full_day
+from scoring.runs import Held, backfill_dates, ending, recompute_dates
 
 KEPT_UP = 30  # dates that a night still makes: of a new installation, and after a standstill
+NIGHT_HOUR = time(2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Source:
+    """PostHog, as far as a run has looked at it."""
+
+    client: PostHogClient
+    site: Site
 
 
 def perform_night(run: JobRun, now: datetime) -> None:
-    """Pull, recompute, people: all that is due."""
+    """Pull, recompute, names and people: all that is due.
+
+    A second attempt goes on where the first ended: days that were read since 02:00 are not read again.
+    """
     with ending(run):
+        result: dict[str, object] = {}
+        since = datetime.combine(run.slot, NIGHT_HOUR) if run.slot else run.queued_at
+        source = pull_days(run, days_to_read(now.date(), since), now, result) if is_configured() else None
         as_of = last_full_day(now)
+        check_window(as_of, now.date())  # first: a night that cannot score its own date changes no score at all
         dates, skipped = backfill_dates(as_of, unpublished(as_of), now.date())
-        outcome = recompute_dates(run, dates or [as_of], now, skipped=skipped)
-        run.succeed(outcome.as_json(), timezone.now())
+        result |= recompute_dates(run, dates, now, skipped=skipped).as_json()
+        if source is not None:
+            meet(run, source, as_of, now, result)
+        run.succeed(result, timezone.now())
+
+
+def perform_recompute(run: JobRun, now: datetime) -> None:
+    """What somebody asked for. `run.params_json`: date (ISO or null), backfill (n or null), restate, pull, accounts."""
+    with ending(run):
+        asked, result = run.params_json, dict[str, object]()
+        as_of = date.fromisoformat(asked["date"]) if asked.get("date") else last_full_day(now)
+        source = None
+        if asked.get("pull"):
+            source = pull_days(run, days_to_read(now.date(), run.queued_at), now, result)
+        dates, skipped = [as_of], dict[date, str]()
+        if asked.get("backfill"):
+            dates, skipped = backfill_dates(as_of, asked["backfill"], now.date())
+        domains, restate = asked.get("accounts"), bool(asked.get("restate"))
+        outcome = recompute_dates(run, dates or [as_of], now, domains=domains, restate=restate, skipped=skipped)
+        result |= outcome.as_json()
+        if source is not None:
+            meet(run, source, last_full_day(now), now, result)
+        run.succeed(result, timezone.now())
+
+
+def run_pull(
+    days: list[date], now: datetime, *, asked_by: str, on_progress: Callable[[Pulled], None] = lambda pulled: None
+) -> dict[str, object]:
+    """Pull the days under a JobRun that begins now. RunInProgress while another bulk run goes on; PostHogError and Held
+    as they are kept in the run."""
+    params = {"from": str(days[0]) if days else None, "to": str(days[-1]) if days else None, "days": len(days)}
+    run = JobRun.objects.claim(PULL, timezone.now(), is_bulk=True, asked_by=asked_by, params=params)
+    result: dict[str, object] = {}
+    with ending(run):
+        source = pull_days(run, days, now, result, on_progress)
+        result["named"] = name_by_group(source.site.names(), now, run.heartbeat)
+        run.succeed(result, timezone.now())
+    return result
+
+
+def is_configured() -> bool:
+    """Without a key nothing is pulled: activity comes from files then."""
+    return bool(settings.POSTHOG_API_KEY)
+
+
+def pull_days(
+    run: JobRun,
+    days: list[date],
+    now: datetime,
+    result: dict[str, object],
+    on_progress: Callable[[Pulled], None] = lambda pulled: None,
+) -> Source:
+    """As a part of a run. Held when the newest day looks broken, unless somebody accepted it."""
+    client = connect()
+    site = None
+    for pulled in pull(client, days, now, guard=run.heartbeat):
+        run.advance(pulled.days, pulled.total, "pull")
+        result["pull"] = pulled.as_json()
+        run.result_json = result
+        site = pulled.site
+        on_progress(pulled)
+    if not run.params_json.get("accepted_by"):
+        why = hold_low_volume(last_full_day(now))
+        if why:
+            raise Held(why)
+    return Source(client, site)
+
+
+def meet(run: JobRun, source: Source, as_of: date, now: datetime, result: dict[str, object]) -> None:
+    """What PostHog knows by name: accounts by their groups, and people by their ids."""
+    run.advance(0, 0, "people")
+    result["named"] = name_by_group(source.site.names(), now, run.heartbeat)
+    asked_before = source.site.meter.requests
+    changed = sum(see_people(source.client, source.site, as_of, now, run.heartbeat))
+    result["people"] = {"contacts": changed, "requests": source.site.meter.requests - asked_before}
 
 
 def unpublished(as_of: date) -> int:
@@ -28,18 +125,3 @@ def unpublished(as_of: date) -> int:
     published = DailyAccountIntent.objects.filter(is_provisional=False, date__lt=as_of).order_by("-date")
     newest = published.values_list("date", flat=True).first()
     return KEPT_UP if newest is None else min((as_of - newest) // timedelta(days=1), KEPT_UP)
-
-
-def perform_recompute(run: JobRun, now: datetime) -> None:
-    """What somebody asked for. `run.params_json`: date (ISO or null), backfill (n or null), restate, pull, accounts."""
-    with ending(run):
-        asked = run.params_json
-        as_of = date.fromisoformat(asked["date"]) if asked.get("date") else last_full_day(now)
-        dates, skipped = [as_of], dict[date, str]()
-        if asked.get("backfill"):
-            dates, skipped = backfill_dates(as_of, asked["backfill"], now.date())
-        outcome = recompute_dates(
-            run, dates or [as_of], now, domains=asked.get("accounts"), restate=asked.get("restate", False),
-            skipped=skipped,
-        )  # fmt: skip
-        run.succeed(outcome.as_json(), timezone.now())

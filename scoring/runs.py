@@ -8,9 +8,14 @@ from datetime import date, datetime, timedelta
 from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from ingestion.posthog import OutOfBudget, PostHogError
 from registry.loader import RegistryUnusable
 from scoring.models import RECOMPUTE, JobRun, LeaseLost
 from scoring.rollup import CannotScore, Progress, check_window, recompute
+
+
+class Held(Exception):
+    """The newest day's volume is far too low: an admin decides, or a later attempt finds it in order."""
 
 
 @dataclass
@@ -107,11 +112,16 @@ def give_up(run: JobRun, error: BaseException) -> None:
     if not connection.in_atomic_block:
         connection.close_if_unusable_or_obsolete()  # then a new one is opened, if the database is there again
     with suppress(Error, LeaseLost):
-        run.fail(plain(error), timezone.now())
+        now = timezone.now()
+        if isinstance(error, Held):
+            run.hold(str(error), now)
+        else:
+            patience = timedelta(seconds=error.seconds) if isinstance(error, OutOfBudget) else None
+            run.fail(plain(error), now, not_before=patience and now + patience)
 
 
 def plain(error: BaseException) -> str:
-    if isinstance(error, CannotScore | RegistryUnusable):
+    if isinstance(error, CannotScore | RegistryUnusable | PostHogError):
         return str(error)
     if isinstance(error, OperationalError | InterfaceError):
         return (

@@ -16,7 +16,6 @@ from ingestion.cells import MAX_ROW_TEXT, cta, fit, page_path, person_mark, stor
         ({"$current_url": "https://acme.example/b/?q=1#x"}, "/b/"),
         ({"$pathname": "", "$current_url": "https://acme.example"}, "/"),
         ({"$pathname": None, "$current_url": "/b?q=1"}, "/b"),
-        ({"$pathname": 7}, ""),
         ({"$pathname": ["/a"]}, ""),
         ({"$current_url": "mailto:ann@acme.example"}, ""),
         ({"$current_url": "javascript:alert(1)"}, ""),
@@ -70,9 +69,15 @@ def test_a_query_or_fragment_changes_nothing_of_host_and_page(url, expected):
 def test_names_and_call_to_actions_are_text_of_bounded_length():
     assert stored_name(" Data Center/East ") == "data_center_east"
     assert stored_name("Lane\x00" * 10_000) == ("lane_" * 13)[:64]
-    assert [stored_name(value) for value in (None, 7, True, ["office"], {})] == [""] * 5
+    assert [stored_name(value) for value in (None, ["office"], {}, "")] == [""] * 4
     assert cta("hero\x00-" + "x" * 100) == ("hero-" + "x" * 100)[:64]
-    assert cta(12) == ""
+    assert [cta(value) for value in (None, ["hero"], {"a": 1})] == [""] * 3
+
+
+def test_numbers_and_truth_values_are_the_text_that_posthog_itself_makes_of_them():
+    assert [stored_name(value) for value in (7, 2.5, True, 10**30)] == ["7", "2_5", "true", "1" + "0" * 30]
+    assert [cta(value) for value in (12, False)] == ["12", "false"]
+    assert [page_path({"$pathname": value}) for value in (7, True, ["/a"])] == ["7", "true", ""]
 
 
 def test_a_person_mark_is_the_end_of_a_uuid_or_of_a_hash():

@@ -8,7 +8,8 @@ import pytest
 
 from ingestion import export_files
 from ingestion.events import Cell
-from ingestion.export_files import AccountSource, UnusableExport
+from ingestion.export_files import UnusableExport
+from ingestion.sources import AccountSource
 from tests.export_lines import event, write
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -132,7 +133,7 @@ def test_the_account_can_come_from_a_property_or_the_persons_email(tmp_path, acc
 
 @pytest.mark.parametrize("text", ["", "group", "group:", "group: ", "property:", "person_email:x", "email", "$group_0"])
 def test_an_unknown_account_source_is_refused(text):
-    with pytest.raises(ValueError, match="group:NAME, property:NAME or person_email"):
+    with pytest.raises(ValueError, match="group:TYPE, group_property:TYPE.PROPERTY, property:NAME or person_email"):
         AccountSource.parse(text)
 
 

@@ -5,7 +5,6 @@ import os
 import sqlite3
 import time
 from argparse import ArgumentTypeError
-from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,16 @@ from tqdm import tqdm
 
 from ingestion import activity, export_files
 from ingestion.cells import clean
-from ingestion.export_files import AccountSource, ActivityExport, LeftOut
-from registry.loader import NoActiveConfig, RegistryUnusable, load_registry
+from ingestion.export_files import ActivityExport
+from ingestion.sources import FUTURE, NO_ACCOUNT, NOT_A_DOMAIN, OTHER_EVENT, AccountSource, LeftOut
+from ingestion.tracking import tracked_events
+from registry.loader import RegistryUnusable
 
 REASONS = {
-    export_files.NO_ACCOUNT: "no account given",
-    export_files.NOT_A_DOMAIN: "account is no domain",
-    export_files.FUTURE: "dated in the future",
-    export_files.OTHER_EVENT: "not a tracked event",
+    NO_ACCOUNT: "no account given",
+    NOT_A_DOMAIN: "account is no domain",
+    FUTURE: "dated in the future",
+    OTHER_EVENT: "not a tracked event",
 }
 
 CONNECTION_LOST = (1053, 1927, 2002, 2003, 2006, 2013, 4031)  # of MariaDB and MySQL: gone, killed or shutting down
@@ -62,7 +63,7 @@ class Command(BaseCommand):
             type=account_source,
             default=AccountSource("group", "company"),
             metavar="SOURCE",
-            help="Where events name their account: group:NAME, property:NAME or person_email. Default: %(default)s.",
+            help="Where events name their account: group:TYPE, property:NAME or person_email. Default: %(default)s.",
         )
         parser.add_argument(
             "--event-alias",
@@ -88,7 +89,7 @@ class Command(BaseCommand):
                 seconds_read = time.monotonic() - started
                 report = self._store(export, files, options)
                 self._print(export, report, len(files), seconds_read, time.monotonic() - started)
-        except (export_files.UnusableExport, activity.DaysAlreadyStored) as refusal:
+        except (export_files.UnusableExport, activity.DaysAlreadyStored, RegistryUnusable) as refusal:
             raise CommandError(f"Nothing was written. {refusal}") from refusal
         except (InterfaceError, OperationalError) as error:
             if connection_was_lost(error):
@@ -179,17 +180,6 @@ def lost(error: Exception, *, adding: bool) -> str:
         f"The database went away ({' '.join(map(str, error.args))}). All of it is written or nothing, and most likely"
         f" nothing: when the database is back, {again}."
     )
-
-
-def tracked_events() -> set[str]:
-    """The events of the setting and those the active config gives points."""
-    tracked = set(settings.ACTIVITY_EVENTS)
-    try:
-        with suppress(NoActiveConfig):
-            tracked |= {event for event, _, _ in load_registry().weights.points}
-    except RegistryUnusable as error:
-        raise CommandError(f"Nothing was written. {error}") from error
-    return tracked
 
 
 def _days(export: ActivityExport, report: activity.StoreReport) -> str:

@@ -1,0 +1,64 @@
+"""Which addresses Orbit may call: a mistyped or hostile setting must not make it talk to the machine it runs on, or to
+the metadata service of its cloud (reliability 32). Pure but for the look-up of the name, which is an argument."""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from urllib.parse import urlsplit
+
+
+class NotAllowed(ValueError):
+    """The address may not be called; the text says why."""
+
+
+def addresses(host: str, port: int) -> Iterable[str]:
+    """What the name stands for now."""
+    return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def checked_origin(url: str, resolve: Callable[[str, int], Iterable[str]] = addresses) -> str:
+    """`https://host[:port]` of a URL that names nothing else. Plain http only to this machine by its own names.
+
+    NotAllowed for another scheme, a user, a path, a query, a name that resolves to nothing, to this machine, or to an
+    address that is no host's (link-local, multicast, unspecified).
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise NotAllowed(f"{url!r} is no address: {error}.") from error
+    if parts.scheme not in ("https", "http") or not host:
+        raise NotAllowed(f"{url!r} is no address: write https://host.")
+    if parts.username is not None or parts.password is not None:
+        raise NotAllowed("The address may not contain a user or a password.")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise NotAllowed(f"{url!r} goes beyond the host: write https://{host} alone.")
+    own = is_own_name(host)
+    if parts.scheme == "http" and not own:
+        raise NotAllowed(f"{url!r} is not encrypted: write https://{host}.")
+    try:
+        found = list(resolve(host, port or (443 if parts.scheme == "https" else 80)))
+    except OSError as error:
+        raise NotAllowed(f"{host} has no address ({error}).") from error
+    for address in found:
+        refuse_odd(host, address, own=own)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_own_name(host: str) -> bool:
+    """Whether it names this machine openly; a public name that leads here is a trick (DNS rebinding)."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_odd(host: str, address: str, *, own: bool) -> None:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if ip.is_loopback and own:
+        return
+    if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+        raise NotAllowed(f"{host} leads to {ip}, which may not be called.")

@@ -1,0 +1,52 @@
+"""What known people did, by the ids that PostHog knows them by (docs/posthog.md). Nothing of it is stored as a fact."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+
+from ingestion import queries
+from ingestion.days import window_values
+from ingestion.events import Cell
+from ingestion.posthog import PostHogClient, PostHogError, TooMuch
+from ingestion.site import Site, tracked_cell
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """All that one id did in a time range."""
+
+    distinct_id: str
+    cells: tuple[Cell, ...]
+    last_seen_at: datetime
+
+
+def visits(client: PostHogClient, site: Site, ids: Sequence[str], begin: datetime, end: datetime) -> Iterator[Visit]:
+    """Those of the ids that were seen: a thousand in a question, and fewer where PostHog takes too long."""
+    if not ids:
+        return
+    if len(ids) <= queries.IDS:
+        text = queries.visits(hosts=bool(settings.SITE_HOSTS))
+        values = window_values(site, begin, end) | {"clicks": site.clicks, "ids": list(ids)}
+        try:
+            rows = client.query("orbit people", text, values, queries.VISIT_COLUMNS, site.meter)
+        except TooMuch:
+            if len(ids) == 1:
+                raise
+        else:
+            yield from (_visit(row, site) for row in rows)
+            return
+    middle = len(ids) // 2
+    yield from visits(client, site, ids[:middle], begin, end)
+    yield from visits(client, site, ids[middle:], begin, end)
+
+
+def _visit(row: Sequence[Any], site: Site) -> Visit:
+    distinct_id, cells, last_second = row
+    try:
+        kept = tuple(Cell(*tracked_cell(what, site.sent), count) for *what, count in cells)
+        return Visit(distinct_id, kept, datetime.fromtimestamp(last_second, UTC))
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise PostHogError(f"PostHog's answer about people has values of another kind ({error}).") from error
