@@ -15,6 +15,8 @@ GROUP_COLUMNS = ("group_key", "domain", "label")
 PERSON_COLUMNS = ("pid", "email")
 VISIT_COLUMNS = ("visitor", "cells", "last_seen_unix")
 EVENT_COLUMNS = ("sent", "events", "with_account", "with_content_type", "with_lane")
+ACCOUNT_COLUMNS = ("account", "events")
+PROPERTY_COLUMNS = ("json",)
 
 WINDOW = "timestamp >= toDateTime({from}) AND timestamp < toDateTime({to})"
 # Without query and fragment: they make nearly every URL a new one, and carry e-mail addresses and tokens.
@@ -121,3 +123,20 @@ def arriving(source: AccountSource, index: int | None) -> str:
         " countIf(coalesce(properties.service_lane, '') != '') AS with_lane"
         f" FROM events WHERE {WINDOW} GROUP BY event ORDER BY events DESC, sent LIMIT 200"
     )
+
+
+def busiest(source: AccountSource, index: int | None) -> str:
+    """For the doctor: the commonest of what {events} between {from} and {to} carry as their account."""
+    return (
+        f"SELECT {account(source, index)} AS account, count() AS events FROM events"
+        f" WHERE {WINDOW} AND event IN {{events}} AND account != '' GROUP BY account ORDER BY events DESC LIMIT 100"
+    )
+
+
+def event_properties() -> str:
+    """For the doctor: the properties of a few events, to find one that holds a domain."""
+    return f"SELECT properties AS json FROM events WHERE {WINDOW} AND event IN {{events}} LIMIT 100"
+
+
+def group_properties(index: int) -> str:
+    return f"SELECT properties AS json FROM groups WHERE index = {index} LIMIT 100"
