@@ -1,14 +1,10 @@
 """Who they are (spec 4): companies, their further domains, people, identities, and the readable signals about them."""
 
-from collections.abc import Mapping
-from datetime import datetime
-
 from django.conf import settings
-from django.db import connection, models
+from django.db import models
 from django.db.models import F, Q
-from django.db.models.constants import OnConflict
 
-from registry.columns import AsciiCharField, ExactCharField, Record, new_id
+from registry.columns import AsciiCharField, ExactCharField, Record
 from registry.values import IntentStage, SurgeLevel
 
 DOMAIN_LENGTH = 253
@@ -30,32 +26,6 @@ class CompanyQuerySet(models.QuerySet["ProspectCompany"]):
 
     def suppressed(self) -> "CompanyQuerySet":
         return self.filter(merged_into__isnull=True).exclude(suppressed_as="")
-
-    def open(self, organizations: Mapping[str, str], now: datetime) -> None:
-        """Insert accounts, given as {domain: organisation or ''}; every other column has its default in the database.
-
-        An account that exists already, perhaps since a moment ago, is left as it is. By bare cursor: the hundred
-        thousand new accounts of a first run would take the ORM longer than scoring them.
-        """
-        model, ops = self.model, connection.ops
-        stamp, sources = ops.adapt_datetimefield_value(now), ProspectCompany.NameSource
-        rows = [
-            (
-                model._meta.pk.get_db_prep_save(new_id(), connection),
-                domain,
-                organization or domain,
-                sources.LEAD.value if organization else sources.DOMAIN.value,
-                stamp,
-                stamp,
-            )
-            for domain, organization in organizations.items()
-        ]
-        verb = ops.insert_statement(on_conflict=OnConflict.IGNORE)
-        suffix = ops.on_conflict_suffix_sql((), OnConflict.IGNORE, (), ())
-        sql = f"{verb} {model._meta.db_table} (id, domain, name, name_source, created_at, updated_at) VALUES"
-        if rows:
-            with connection.cursor() as cursor:
-                cursor.executemany(f"{sql} (%s, %s, %s, %s, %s, %s) {suffix}".strip(), rows)
 
 
 class ProspectCompany(Record):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 ATTEMPTS = 6
 ASKED_TO_RETRY = (1205, 1213)
@@ -20,15 +20,17 @@ def asked_to_retry(error: BaseException) -> bool:
     return isinstance(error, OperationalError) and bool(error.args) and error.args[0] in ASKED_TO_RETRY
 
 
-def transact(work: Callable[[], T]) -> T:
+def transact(work: Callable[[], T], *, again: tuple[type[BaseException], ...] | type[BaseException] = ()) -> T:
     """Do the work in a transaction, up to six times. It must not keep anything outside the database when it fails.
+
+    `again`: errors that are also no fault of the work, such as another writer having inserted the same key first.
 
     Inside another transaction it is done once: a deadlock has rolled that one back too.
     """
     if connection.in_atomic_block:
         return work()
     attempts = Retrying(
-        retry=retry_if_exception(asked_to_retry),
+        retry=retry_if_exception(asked_to_retry) | retry_if_exception_type(again),
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         reraise=True,

@@ -5,19 +5,22 @@ leads, then writes their snapshots, so that a lead that arrives meanwhile is nev
 yields after each batch, so that whoever runs it can report progress and stop between two batches.
 """
 
+import heapq
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
+from itertools import groupby, islice
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.db.models import Max, Min, QuerySet
 
 from accounts.models import ProspectCompany
 from accounts.resolution import Resolver, load_resolver, resolution_settings
 from ingestion.models import ActivityPull, LeadRequest
+from registry.columns import new_id
 from registry.loader import Registry, load_registry
 from registry.revisions import record as record_revision
 from registry.transactions import transact
@@ -130,7 +133,8 @@ def recompute(
 ) -> Iterator[Progress]:
     """Score all accounts (or those of `domains`) for `as_of`. With write=False, only count what would change.
 
-    1. every account key of the window gets an account; 2. accounts in the order of their domains, batch by batch.
+    1. every account key of the window is looked up; 2. accounts in the order of their domains, batch by batch: those
+    that there are and those that are opened now.
     CannotScore for a future date or a window with a missing day; NoActiveConfig without a config.
     """
     check_window(as_of, now.date())
@@ -139,12 +143,13 @@ def recompute(
     resolver = load_resolver(registry.domain_rules, as_of)
     progress = Progress(as_of, registry_problems=registry.alarm)
     newest = not is_past(as_of)
+    moved, unopened = look_up_keys(as_of, resolver, progress, domains, guard)
     plan = Plan(
         stamp=Stamp(as_of, revision, registry.parameters.id, run, now, is_provisional=as_of >= now.date()),
         resolver=resolver,
         registry=registry,
         classifier=Classifier(registry.rule_set(), registry.weights),
-        moved=open_accounts(as_of, now, resolver, progress, domains, guard),
+        moved=moved,
         newest=newest,
         rewrite=restate or newest,
         write=write,
@@ -155,11 +160,12 @@ def recompute(
         chosen = chosen.filter(domain__in=plan.moved)
     elif plan.rewrite:
         progress.written += transact(partial(remove_merged, plan))
-    progress.total = chosen.count()
+    progress.total = chosen.count() + len(unopened)
     progress.unmatched, progress.unweighed = plan.classifier.unmatched, plan.classifier.unweighed
     yield progress
-    for batch in batches(chosen):
-        scored, written = transact(partial(score_batch, plan, batch))
+    for batch in batches(chosen, unopened):
+        # A lead may open an account between the look at the table and the insert: then the batch begins again.
+        scored, written = transact(partial(score_batch, plan, batch), again=IntegrityError)
         progress.done += len(batch)
         progress.scored += scored
         progress.written += written
@@ -173,36 +179,35 @@ def remove_merged(plan: Plan) -> Written:
     return snapshots.remove(plan.stamp.date, merged, write=plan.write)
 
 
-def score_batch(plan: Plan, batch: Sequence[Any]) -> tuple[int, Written]:
+def score_batch(plan: Plan, batch: Sequence[str]) -> tuple[int, Written]:
     """In one transaction: lock the accounts, read what is known of them, score, write. How many, and what changed."""
     plan.guard()
     as_of, written = plan.stamp.date, Written()
-    companies = lock(batch)
+    companies = lock(batch, plan)
     suppressed = {company.id for company in companies if plan.resolver.rules.suppressed_as(company.domain)}
-    if plan.newest and plan.write:
-        mark_suppressed(companies, plan.resolver)
     if plan.rewrite and suppressed:
         written += snapshots.remove(as_of, suppressed, write=plan.write)
-    scorable = [company for company in companies if company.id not in suppressed]
-    scores = score(scorable, plan)
+    scores = score([company for company in companies if company.id not in suppressed], plan)
+    if plan.write:
+        opened = [company for company in companies if not company.is_open]
+        snapshots.open_accounts(
+            opened, names_of(opened), {company.id: result for company, result in scores}, plan.stamp
+        )
     written += snapshots.record(scores, plan.stamp, rewrite=plan.rewrite, write=plan.write)
     return len(scores), written
 
 
-def open_accounts(
-    as_of: date,
-    now: datetime,
-    resolver: Resolver,
-    progress: Progress,
-    domains: Sequence[str] | None,
-    guard: Callable[[], None],
-) -> dict[str, list[str]]:
-    """Give every key of the window its account, creating those that are new.
+def look_up_keys(
+    as_of: date, resolver: Resolver, progress: Progress, domains: Sequence[str] | None, guard: Callable[[], None]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """What the window's keys lead to: those that count for an account under another name, {account: keys}, and the
+    domains that have no account yet, in order.
 
-    Returns the keys that count for an account under another name, {account: keys}; with `domains`, an entry for each
-    of their accounts. Most keys are their account's own domain, so the result stays small.
+    With `domains` the first has an entry for each of their accounts. Most keys are their account's own domain, so it
+    stays small.
     """
     moved: dict[str, list[str]] = {}
+    unopened: set[str] = set()
     first = as_of - timedelta(days=evidence.REACH)
     if domains is None:
         pages = evidence.key_batches(first, as_of, settings.SCORING_BATCH_ACCOUNTS)
@@ -224,8 +229,8 @@ def open_accounts(
             homes.add(home)
             if key != home and key not in moved.setdefault(home, []):
                 moved[home].append(key)
-        transact(partial(create_missing, homes, now))
-    return moved
+        unopened |= homes - set(ProspectCompany.objects.filter(domain__in=homes).values_list("domain", flat=True))
+    return moved, sorted(unopened)
 
 
 def home_of(domain: str, resolver: Resolver) -> str:
@@ -236,37 +241,51 @@ def home_of(domain: str, resolver: Resolver) -> str:
     return home
 
 
-def create_missing(homes: Set[str], now: datetime) -> None:
-    """Accounts for domains that have none; called by the organisation its latest lead wrote, else by the domain."""
-    known = set(ProspectCompany.objects.filter(domain__in=homes).values_list("domain", flat=True))
-    missing = sorted(homes - known)
-    leads = LeadRequest.objects.filter(account_key__in=missing).exclude(organization_name="").order_by("submitted_at")
-    written = dict(leads.values_list("account_key", "organization_name"))
-    ProspectCompany.objects.open({domain: written.get(domain, "") for domain in missing}, now)
+def batches(companies: QuerySet[ProspectCompany], unopened: Sequence[str]) -> Iterator[list[str]]:
+    """Domains in order, those of accounts by keyset: a result of a million rows is never held at once."""
+    # Once each, though somebody may have opened one of them meanwhile.
+    domains = (domain for domain, _ in groupby(heapq.merge(domains_of(companies), unopened)))
+    while batch := list(islice(domains, settings.SCORING_BATCH_ACCOUNTS)):
+        yield batch
 
 
-def batches(companies: QuerySet[ProspectCompany]) -> Iterator[list[Any]]:
-    """Primary keys in the order of their domains, by keyset: a result of a million rows is never held at once."""
-    rows = companies.order_by("domain").values_list("pk", "domain")
+def domains_of(companies: QuerySet[ProspectCompany]) -> Iterator[str]:
+    rows = companies.order_by("domain").values_list("domain", flat=True)
     after = ""
     while page := list(rows.filter(domain__gt=after)[: settings.SCORING_BATCH_ACCOUNTS]):
-        yield [pk for pk, _ in page]
-        after = page[-1][1]
+        yield from page
+        after = page[-1]
 
 
-def lock(batch: Sequence[Any]) -> list[Account]:
-    """The batch's accounts, locked in one order; one that was merged a moment ago is left out."""
-    rows = ProspectCompany.objects.select_for_update().filter(pk__in=batch, merged_into__isnull=True)
-    columns = rows.order_by("domain").values_list(*(column.name for column in fields(Account)))
-    return [Account(*row) for row in columns]
+def lock(batch: Sequence[str], plan: Plan) -> list[Account]:
+    """The batch's accounts, locked in the order of their domains; those that are not there yet come with a new id.
+
+    One that was merged a moment ago is left out. Whether they are suppressed follows the rules: the flag by which lists
+    leave them out says the present, whatever date is scored.
+    """
+    columns = [column.name for column in fields(Account) if column.name != "is_open"]
+    rows = ProspectCompany.objects.select_for_update().filter(domain__in=batch).order_by("domain")
+    found = {domain: (merged, row) for merged, domain, *row in rows.values_list("merged_into", "domain", *columns)}
+    companies = []
+    for domain in batch:
+        kind = plan.resolver.rules.suppressed_as(domain) if plan.newest else ""
+        if domain not in found:
+            companies.append(Account(new_id(), domain, suppressed_as=kind))
+        elif found[domain][0] is None:
+            company = Account(*found[domain][1], is_open=True)
+            companies.append(company)
+            if plan.newest and plan.write and kind != company.suppressed_as:
+                ProspectCompany.objects.filter(pk=company.id).update(suppressed_as=kind)
+    return companies
 
 
-def mark_suppressed(companies: Sequence[Account], resolver: Resolver) -> None:
-    """The flag by which lists leave suppressed accounts out; it says the present, whatever date is scored."""
-    for company in companies:
-        kind = resolver.rules.suppressed_as(company.domain)
-        if kind != company.suppressed_as:
-            ProspectCompany.objects.filter(pk=company.id).update(suppressed_as=kind)
+def names_of(companies: Sequence[Account]) -> dict[str, str]:
+    """The organisation that the latest lead of each new account wrote, where one did."""
+    if not companies:
+        return {}
+    domains = [company.domain for company in companies]
+    leads = LeadRequest.objects.filter(account_key__in=domains).exclude(organization_name="").order_by("submitted_at")
+    return dict(leads.values_list("account_key", "organization_name"))
 
 
 def score(companies: Sequence[Account], plan: Plan) -> list[tuple[Account, AccountScore]]:

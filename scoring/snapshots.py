@@ -5,7 +5,7 @@ a second run leaves every row, id and timestamp as it was. Rows are written by a
 building model instances takes longer than the database does (docs/decisions/0015).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from operator import attrgetter
@@ -43,6 +43,12 @@ SUMMARY = {
     "unique_people_7d": "unique_people_7d",
     "is_new": "is_new",
 }
+OPENED = (
+    *("id", "domain", "name", "name_source", "suppressed_as"),
+    *SUMMARY,
+    *("last_seen_at", "score_updated_at", "created_at", "updated_at"),
+)
+UNSCORED = tuple(ProspectCompany._meta.get_field(name).get_default() for name in SUMMARY)
 
 
 @dataclass(frozen=True)
@@ -73,13 +79,14 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a batch needs of a locked account."""
+    """What a batch needs of an account: a locked one, or one that is opened with the batch."""
 
     id: UUID
     domain: str
-    snapshot_date: date | None
-    score_30d_raw: float
-    suppressed_as: str
+    snapshot_date: date | None = None
+    score_30d_raw: float = 0.0
+    suppressed_as: str = ""
+    is_open: bool = False
 
 
 def record(
@@ -103,7 +110,7 @@ def record(
             done.created += old is None
             done.changed += old is not None
             rows.append((*compared, run, now, old_id or column(new_id()), id, stamp.date, now))
-        if old != compared or account.snapshot_date != stamp.date:
+        if account.is_open and (old != compared or account.snapshot_date != stamp.date):
             moved.append(id)
     if write:
         upsert(rows)
@@ -111,6 +118,30 @@ def record(
     return done
 
 
+def open_accounts(
+    accounts: Sequence[Account], names: Mapping[str, str], scores: Mapping[UUID, AccountScore], stamp: Stamp
+) -> None:
+    """Insert accounts, each with the summary of its first snapshot: written once, not empty first.
+
+    `names`: organisations by domain, where a lead wrote one. IntegrityError when somebody opened one of them just now.
+    """
+    now, sources = column(stamp.now), ProspectCompany.NameSource
+    rows = []
+    for account in accounts:
+        score, name = scores.get(account.id), names.get(account.domain, "")
+        seen = score and column(score.last_seen_at)
+        named = (name or account.domain, (sources.LEAD if name else sources.DOMAIN).value)
+        summary = (stamp.date, *_summary(score)) if score else UNSCORED
+        times = (seen, score and now, now, now)
+        rows.append((column(account.id), account.domain, *named, account.suppressed_as, *summary, *times))
+    if not rows:
+        return
+    marks = ", ".join(["%s"] * len(OPENED))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {COMPANIES} ({', '.join(OPENED)}) VALUES ({marks})", rows)
+
+
+_summary = attrgetter(*list(SUMMARY.values())[1:])
 _scored = attrgetter(*SCORED)
 
 
