@@ -46,6 +46,7 @@ SPILL_AT_TEXT = 500_000  # characters of paths among them; SQLite sorts with six
 SPILL_CACHE_KB = 8_000
 BAD_LINES_LISTED = 20
 GROUP_TYPES_LISTED = 20
+ENOUGH_EVENTS = 100  # without a property: fewer may be a quiet day of strangers, more is a name mistyped
 LONGEST_GAP = 366  # days
 YEARS = (2000, 2100)
 
@@ -195,7 +196,8 @@ class _Reader:
         self.lines = self.kept = self.bad_lines = 0
         self.first_bad_lines: list[BadLine] = []
         self.usable_by_day: Counter[int] = Counter()
-        self.group_seen = False
+        self.group_seen = self.property_seen = False
+        self.without_property = 0
         self.other_group_types: set[str] = set()
 
     def read(self, path: Path, progress: Callable[[int], object], *, gaps_allowed: bool) -> set[int]:
@@ -274,6 +276,8 @@ class _Reader:
         return None
 
     def _property(self, row: dict[str, Any], properties: dict[str, Any]) -> object:
+        self.without_property += self.source.name not in properties
+        self.property_seen = self.property_seen or self.source.name in properties
         return properties.get(self.source.name)
 
     def refuse_unusable(self) -> None:
@@ -283,6 +287,8 @@ class _Reader:
         if self.source.kind == "group" and self.other_group_types and not self.group_seen:
             types = ", ".join(example(known) for known in sorted(self.other_group_types)[:GROUP_TYPES_LISTED])
             raise UnusableExport(f"No event has a group of type {self.source.name!r}; the events have: {types}.")
+        if self.without_property >= ENOUGH_EVENTS and not self.property_seen:
+            raise UnusableExport(f"None of {self.without_property:,} events has a property {self.source.name!r}.")
 
     def _why_nothing(self) -> str:
         if not self.lines:

@@ -22,6 +22,8 @@ def checked_origin(url: str, resolve: Callable[[str, int], Iterable[str]] = addr
     NotAllowed for another scheme, a user, a path, a query, a name that resolves to nothing, to this machine, or to an
     address that is no host's (link-local, multicast, unspecified).
     """
+    if "@" in url:  # first: no other message may repeat a password
+        raise NotAllowed("The address may not contain a user or a password.")
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
@@ -29,8 +31,6 @@ def checked_origin(url: str, resolve: Callable[[str, int], Iterable[str]] = addr
         raise NotAllowed(f"{url!r} is no address: {error}.") from error
     if parts.scheme not in ("https", "http") or not host:
         raise NotAllowed(f"{url!r} is no address: write https://host.")
-    if parts.username is not None or parts.password is not None:
-        raise NotAllowed("The address may not contain a user or a password.")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise NotAllowed(f"{url!r} goes beyond the host: write https://{host} alone.")
     own = is_own_name(host)
@@ -38,8 +38,10 @@ def checked_origin(url: str, resolve: Callable[[str, int], Iterable[str]] = addr
         raise NotAllowed(f"{url!r} is not encrypted: write https://{host}.")
     try:
         found = list(resolve(host, port or (443 if parts.scheme == "https" else 80)))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a label that is empty or too long
         raise NotAllowed(f"{host} has no address ({error}).") from error
+    if not found:
+        raise NotAllowed(f"{host} has no address.")
     for address in found:
         refuse_odd(host, address, own=own)
     return f"{parts.scheme}://{parts.netloc}"

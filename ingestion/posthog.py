@@ -214,6 +214,7 @@ class PostHogClient:
     def _failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> Exception:
         """What an answer other than 200 means. By status and code, never by its words: those change."""
         code, detail = _said(raw)
+        detail = detail.replace(self._key, "(the key)")[:SAID]  # whatever stands between may repeat the request
         after = _seconds(headers.get("Retry-After"))
         if status == 429 and (code == BUDGET_CODE or (after or 0) > LONGEST_WAIT):
             return OutOfBudget(
@@ -282,7 +283,7 @@ def _group_types(answer: Any) -> dict[str, int]:
     found = {}
     for row in answer:
         name, index = (row.get("group_type"), row.get("group_type_index")) if isinstance(row, dict) else (None, None)
-        if not isinstance(name, str) or not isinstance(index, int) or not 0 <= index <= 4:
+        if not isinstance(name, str) or type(index) is not int or not 0 <= index <= 4:
             raise _Again("the list of group types has a row of another shape")
         found[name] = index
     return found
@@ -297,7 +298,7 @@ def _said(raw: bytes) -> tuple[str, str]:
     if not isinstance(said, dict):
         return "", ""
     code, detail = said.get("code"), said.get("detail")
-    return (code if isinstance(code, str) else "", clean(detail)[:SAID] if isinstance(detail, str) else "")
+    return (code if isinstance(code, str) else "", clean(detail) if isinstance(detail, str) else "")
 
 
 def _seconds(text: str | None) -> float | None:

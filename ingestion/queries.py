@@ -21,7 +21,9 @@ PROPERTY_COLUMNS = ("json",)
 WINDOW = "timestamp >= toDateTime({from}) AND timestamp < toDateTime({to})"
 # Without query and fragment: they make nearly every URL a new one, and carry e-mail addresses and tokens.
 CUT = "replaceRegexpOne({}, '([^ ])[?#].*$', '\\\\1')"
-ORIGIN = "replaceRegexpOne({}, '^([a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*).*$', '\\\\1/')"
+ORIGIN = "replaceRegexpOne({}, '^([a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]+).*$', '\\\\1/')"
+# What surely has a host; where a link does not, `$host` may tell.
+LINK = "^https?://([a-zA-Z0-9-]+[.])*[a-zA-Z][a-zA-Z0-9-]*(:[0-9][0-9]?[0-9]?[0-9]?)?([/?#]|$)"
 # The host of a URL or of a domain with a path; `accounts.domains` does the rest, exactly.
 HOST = "lower(replaceRegexpOne(trim({}), '^((?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//)?([^/?#]*).*$', '\\\\1\\\\2'))"
 
@@ -48,7 +50,7 @@ def events(of: str, *, hosts: bool) -> str:
     link, server = "coalesce(properties.$current_url, '')", "''"
     page = CUT.format("coalesce(properties.$pathname, '')")
     if hosts:
-        server = "if(coalesce(properties.$current_url, '') = '', coalesce(properties.$host, ''), '')"
+        server = f"if(match({link}, '{LINK}'), '', coalesce(properties.$host, ''))"
     kept = f"if(page != '', {ORIGIN.format(link) if hosts else repr('')}, {CUT.format(link)})"
     return f"""SELECT {of} AS of, event AS name, coalesce(properties.content_type, '') AS ct,
     coalesce(properties.service_lane, '') AS lane, if(event IN {{clicks}}, coalesce(properties.cta_id, ''), '') AS cta,

@@ -68,19 +68,28 @@ def perform_recompute(run: JobRun, now: datetime) -> None:
         run.succeed(result, timezone.now())
 
 
+def perform_pull(run: JobRun, now: datetime) -> None:
+    """The days of `run.params_json` once more: a pull that was held, and that somebody lets through."""
+    with ending(run):
+        _pull_alone(run, [date.fromisoformat(day) for day in run.params_json["days"]], now, lambda pulled: None)
+
+
 def run_pull(
     days: list[date], now: datetime, *, asked_by: str, on_progress: Callable[[Pulled], None] = lambda pulled: None
-) -> dict[str, object]:
+) -> None:
     """Pull the days under a JobRun that begins now. RunInProgress while another bulk run goes on; PostHogError and Held
     as they are kept in the run."""
-    params = {"from": str(days[0]) if days else None, "to": str(days[-1]) if days else None, "days": len(days)}
+    params = {"days": [str(day) for day in days]}
     run = JobRun.objects.claim(PULL, timezone.now(), is_bulk=True, asked_by=asked_by, params=params)
-    result: dict[str, object] = {}
     with ending(run):
-        source = pull_days(run, days, now, result, on_progress)
-        result["named"] = name_by_group(source.site.names(), now, run.heartbeat)
-        run.succeed(result, timezone.now())
-    return result
+        _pull_alone(run, days, now, on_progress)
+
+
+def _pull_alone(run: JobRun, days: list[date], now: datetime, on_progress: Callable[[Pulled], None]) -> None:
+    result: dict[str, object] = {}
+    source = pull_days(run, days, now, result, on_progress)
+    result["named"] = name_by_group(source.site.names(), now, run.heartbeat)
+    run.succeed(result, timezone.now())
 
 
 def is_configured() -> bool:

@@ -90,6 +90,9 @@ def check_window(as_of: date, today: date) -> None:
         raise CannotScore(f"{as_of} lies before the first day with facts, {begin}.")
     missing = missing_days(as_of, today)
     if missing:
+        held = ActivityPull.objects.filter(state=ActivityPull.State.HELD, date__in=missing).order_by("date").first()
+        if held:
+            raise CannotScore(f"{as_of} cannot be scored: {held.date} is held. {held.message}")
         newest = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(last=Max("date"))["last"]
         named = ", ".join(map(str, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise CannotScore(

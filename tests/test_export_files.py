@@ -373,3 +373,25 @@ def test_a_damaged_or_missing_file_is_refused_by_name(tmp_path, interval):
     for name in (*cases, "directory", "missing"):
         with pytest.raises(UnusableExport, match=f"{tmp_path / name}: "):
             read(tmp_path / name, interval=interval)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [(99, False), (100, True)],
+    ids=["a quiet day of strangers", "a name mistyped"],
+)
+def test_a_property_that_no_event_has_is_refused_once_there_are_enough_events(tmp_path, events, said):
+    file = write(tmp_path / "events.jsonl", *[event(company_domain="acme.example")] * events)
+
+    if said:
+        with pytest.raises(UnusableExport, match="None of 100 events has a property 'compnay_domain'"):
+            read(file, account="property:compnay_domain")
+    else:
+        assert days_of(file, account="property:compnay_domain") == {}
+    with read(file, account="property:company_domain") as export:
+        assert export.events == events
+
+
+def test_a_property_of_groups_cannot_be_read_from_files(tmp_path):
+    with pytest.raises(UnusableExport, match="export files carry no properties of groups"):
+        read(write(tmp_path / "events.jsonl", event()), account="group_property:company.domain")

@@ -12,6 +12,7 @@
 
 Start: `PostHog(...)` is a process of its own, ready in under a second, ended by the `with`; `python -m
 tests.posthog_standin --demo` and `./dev posthog` serve a demo in the foreground.
+`reset()` makes it as new between two tests, quicker than another start.
 Load: `capture` takes events or an export's lines (their `person_id` and `person_properties` are kept), 200,000 in a
 few seconds. PostHog's own way, `POST /batch/`, works too.
 Settings, at the start and with `set`: `timezone`, `scopes`, `group_types`, and every field of `limits.Limits`. The

@@ -67,10 +67,15 @@ def _load_demo(project: Project) -> None:
     project.capture([_named(company, start) for company in DEMO_COMPANIES[:COMPANIES]])
     loaded, seed = 0, 7
     while loaded < EVENTS:
-        events = list(demo_events(last_day, DEMO_DAYS, COMPANIES, seed))
+        events = list(map(_as_sent_by_posthog_js, demo_events(last_day, DEMO_DAYS, COMPANIES, seed)))
         project.capture(events)
         loaded, seed = loaded + len(events), seed + 1
     project.capture([_known(lead) for lead in demo_leads(last_day) if lead.tracking_json])
+
+
+def _as_sent_by_posthog_js(event: dict[str, Any]) -> dict[str, Any]:
+    """A site that sent both of the demo's names for a page view would count each visit twice."""
+    return {**event, "event": "$pageview"} if event["event"] == "page_view" else event
 
 
 def _named(company: Company, at: datetime) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def _known(lead: DemoLead) -> dict[str, Any]:
 
 def _shell_lines(url: str, project: Project) -> str:
     return (
-        f"A stand-in for PostHog with {DEMO_DAYS} days of demo events answers on {url}. In another shell:\n\n"
+        f"A stand-in for PostHog with {DEMO_DAYS} days of demo events answers. In another shell:\n\n"
         f"export POSTHOG_HOST={url}\n"
         f"export POSTHOG_API_KEY={project.api_key}\n"
         f"export POSTHOG_PROJECT_ID={project.id}\n"

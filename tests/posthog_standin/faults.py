@@ -7,6 +7,7 @@
 lets the first matching requests pass; `times` is how many it meets after that, 0 for all.
 """
 
+import struct
 import threading
 import zlib
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,8 @@ from functools import cache
 from typing import Any, Literal
 
 import orjson
+
+from tests.posthog_standin.problems import Problem
 
 Way = Literal["whole", "dropped", "dropped after headers", "too short", "cut off", "drip", "gzip bomb"]
 Edit = Literal["", "nan", "wrong columns", "wrong types", "rows not arrays"]
@@ -32,17 +35,28 @@ class Fault:
     capture: list[dict[str, Any]] = field(default_factory=list)
 
 
-def answer(status: int, body: str | None = None, **headers: str) -> Fault:
+CODES = {
+    400: ("validation_error", "invalid_input"), 401: ("authentication_error", "authentication_failed"),
+    402: ("server_error", "quota_limit_exceeded"), 403: ("authentication_error", "permission_denied"),
+    404: ("invalid_request", "not_found"), 429: ("throttled_error", "throttled"),
+}  # fmt: skip
+
+
+def answer(status: int, body: str | None = None, *, code: str = "", **headers: str) -> Fault:
     """An error in PostHog's shape, or the body given. An underscore in a header's name stands for a hyphen."""
-    kind = "throttled_error" if status == 429 else "server_error" if status >= 500 else "invalid_request"
-    code = "throttled" if status == 429 else "error"
-    shape = f'{{"type":"{kind}","code":"{code}","detail":"A fault of the stand-in.","attr":null}}'
+    type_, usual = CODES.get(status, ("server_error", "error"))
+    shape = Problem(status, type_, code or usual, "A fault of the stand-in.").as_json()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Fault(status, shape if body is None else body, {"Content-Type": "application/json", **named})
+    body = orjson.dumps(shape).decode() if body is None else body
+    return Fault(status, body, {"Content-Type": "application/json", **named})
 
 
-def throttled(retry_after: int | None = None) -> Fault:
-    return answer(429) if retry_after is None else answer(429, Retry_After=str(retry_after))
+def throttled(retry_after: int | None = None, code: str = "throttled") -> Fault:
+    return answer(429, code=code) if retry_after is None else answer(429, code=code, Retry_After=str(retry_after))
+
+
+def budget_exceeded(retry_after: int = 3600) -> Fault:
+    return throttled(retry_after, "api_queries_budget_exceeded")
 
 
 def html(status: int = 200) -> Fault:
@@ -154,7 +168,12 @@ def edited_body(answer: dict[str, Any], edit: Edit) -> dict[str, Any] | bytes:
 @cache
 def bomb() -> bytes:
     """gzip of an answer whose one cell holds 200 million spaces."""
-    packer = zlib.compressobj(9, wbits=31)
-    parts = [packer.compress(b'{"results":[["')]
-    parts += [packer.compress(b" " * 1_000_000) for _ in range(200)]
-    return b"".join([*parts, packer.compress(b'"]],"columns":["a"]}'), packer.flush()])
+    spaces, packer = b" " * 1_000_000, zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
+    start, end = b'{"results":[["', b'"]],"columns":["a"]}'
+    packed = [packer.compress(part) + packer.flush(zlib.Z_FULL_FLUSH) for part in (start, spaces)]
+    deflated = packed[0] + packed[1] * 200 + packer.compress(end) + packer.flush()  # packed once: 200 take a second
+    checksum = zlib.crc32(start)
+    for _ in range(200):
+        checksum = zlib.crc32(spaces, checksum)
+    size = len(start) + 200 * len(spaces) + len(end)
+    return bytes.fromhex("1f8b08000000000000ff") + deflated + struct.pack("<II", zlib.crc32(end, checksum), size)

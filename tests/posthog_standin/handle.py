@@ -59,11 +59,12 @@ class PostHog:
         self.project_id = project_id
         self.api_key, self.project_key = f"phx_{secrets.token_hex(16)}", f"phc_{secrets.token_hex(16)}"
         self.faults = Faults(self)
+        self._settings = {"timezone": timezone, "group_types": group_types, **settings}
         self._secret = secrets.token_hex(16)
         self._directory = tempfile.TemporaryDirectory(prefix="orbit-posthog-", ignore_cleanup_errors=True)
         try:
             self._start()
-            self.set(timezone=timezone, group_types=group_types, **settings)
+            self.set(**self._settings)
         except BaseException:
             self.close()
             raise
@@ -109,6 +110,11 @@ class PostHog:
         if "scopes" in settings:
             settings["scopes"] = list(settings["scopes"])
         self._tell("set", settings)
+
+    def reset(self) -> None:
+        """No events, faults and requests, and the settings it was started with: quicker than another stand-in."""
+        self._tell("reset")
+        self.set(**self._settings)
 
     @property
     def requests(self) -> list[Request]:

@@ -60,6 +60,7 @@ COMPARISONS = {
     ">=": ("greaterOrEquals", 0), "like": ("like", 0), "ilike": ("ilike", 0), "not like": ("notLike", 1),
     "not ilike": ("notILike", 1), "in": ("in", 0), "not in": ("notIn", 0), "=~": ("match", 0),
 }  # fmt: skip
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 ARITHMETIC = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
 
 
@@ -369,8 +370,8 @@ class _Printer:
         if operator in ("==", "!=") and "NULL" in (left.text, right.text):
             tested = left if right.text == "NULL" else right
             return Sql(f"{'isNull' if operator == '==' else 'isNotNull'}({tested.text})")
-        if self.filtering and left.text.startswith("toTimeZone(") and left.is_time and right.instant:
-            self._note_bound(operator, right.instant)
+        if self.filtering:
+            self._note_bound(operator, left, right)
         return self._compare(operator, left, right)
 
     def _operand(self, node: Node) -> Sql:
@@ -388,7 +389,12 @@ class _Printer:
             return Sql(f"ifNull({compared}, {tests[0]}({left.text}) {tests[1]} {tests[0]}({right.text}))")
         return Sql(f"ifNull({compared}, {of_null})")
 
-    def _note_bound(self, operator: str, moment: datetime) -> None:
+    def _note_bound(self, operator: str, left: Sql, right: Sql) -> None:
+        if left.instant:
+            operator, left, right = MIRRORED.get(operator, operator), right, left
+        moment = right.instant
+        if moment is None or not left.text.endswith(f"`timestamp`, {literal(self.dialect.timezone)})"):
+            return
         if operator in (">", ">="):
             self.bounds["from"] = max(moment, self.bounds.get("from", moment))
         elif operator in ("<", "<="):

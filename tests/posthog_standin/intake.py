@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import orjson
@@ -43,9 +44,12 @@ class Intake:
         self._person_of: dict[str, str] = {}
         self._groups: dict[tuple[int, str], Group] = {}
         self._stale: set[str] = set()
+        self._numbers = count(1)
 
     def capture(self, events: Iterable[Mapping[str, Any]]) -> None:
-        self.warehouse.insert("events", filter(None, map(self._row, events)))
+        now = _stamp(datetime.now(UTC))
+        rows = (self._row(event, now) for event in events)
+        self.warehouse.insert("events", (row for row in rows if row))
 
     def settle(self) -> None:
         """Bring the tables of persons and groups up to date."""
@@ -65,7 +69,7 @@ class Intake:
             text = _json(group.properties)
             yield {"index": index, "key": key, "properties": text, "created_at": _stamp(group.created_at)}
 
-    def _row(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _row(self, event: Mapping[str, Any], now: str) -> dict[str, Any] | None:
         """None for what PostHog drops without a word."""
         given = event.get("properties")
         properties = dict(given) if isinstance(given, dict) else {}
@@ -80,10 +84,10 @@ class Intake:
         person = self._person(event, name, person_id, properties, at) if profile else "{}"
         groups = self._group_columns(name, properties, at) if profile else {}
         return {
-            "uuid": event.get("uuid") or str(uuid.uuid4()),
+            "uuid": event.get("uuid") or f"00000000-0000-4000-8000-{next(self._numbers):012x}",
             "event": name,
             "timestamp": _stamp(at),
-            "created_at": _stamp(datetime.now(UTC)),
+            "created_at": now,
             "distinct_id": str(distinct_id),
             "person_id": person_id,
             "properties": _json(properties),

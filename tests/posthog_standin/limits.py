@@ -49,7 +49,8 @@ class Throttle:
             for allowed, seconds in ((self.limits.per_minute, 60), (self.limits.per_hour, 3600)):
                 recent = [at for at in self._asked if at > now - seconds]
                 if allowed is not None and len(recent) >= allowed:
-                    raise throttled(max(1, math.ceil(recent[len(recent) - allowed] + seconds - now)) if recent else 60)
+                    first = recent[-allowed] if allowed else now
+                    raise throttled(max(1, math.ceil(first + seconds - now)))
             self._asked.append(now)
 
     @contextmanager

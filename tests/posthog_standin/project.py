@@ -40,13 +40,19 @@ class Answer:
 class Project:
     def __init__(self, directory: Path, id: int, api_key: str, project_key: str) -> None:
         self.id, self.api_key, self.project_key = id, api_key, project_key
+        self.warehouse = Warehouse(directory)
+        self._writing = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """As new."""
         self.timezone = "UTC"
         self.scopes = {"query:read", "group:read"}
         self.limits = Limits()
         self.throttle = Throttle(self.limits)
-        self.warehouse = Warehouse(directory)
-        self.intake = Intake(self.warehouse)
-        self._writing = threading.Lock()
+        with self._writing:
+            self.warehouse.empty()
+            self.intake = Intake(self.warehouse)
         self._cache: dict[str, tuple[float, dict[str, Any]]] = {}
         self._finished: dict[str, dict[str, Any]] = {}
 

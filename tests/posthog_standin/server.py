@@ -195,6 +195,10 @@ class Handler(BaseHTTPRequestHandler):
             server.faults.clear()
         elif verb == "set":
             server.project.set(given)
+        elif verb == "reset":
+            server.project.reset()
+            server.faults.clear()
+            server.log.clear()
         elif verb == "forget_requests":
             server.log.clear()
         return Answer(200, {"log": server.log, "faults": server.faults.as_json()} if verb == "look" else {})

@@ -56,6 +56,11 @@ class Warehouse:
             self._execute(f"CREATE TABLE warehouse.{name} ({columns}) ENGINE = MergeTree ORDER BY {order}")
         self._execute("USE warehouse")
 
+    def empty(self) -> None:
+        with self._lock:
+            for name in TABLES:
+                self._execute(f"TRUNCATE TABLE warehouse.{name}")
+
     def insert(self, table: str, rows: Iterable[dict[str, Any]]) -> None:
         with self._lock:
             self._insert(table, rows)
