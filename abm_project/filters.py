@@ -1,4 +1,4 @@
-"""The query string of an account list, strictly: what is not understood is refused, never ignored in silence."""
+"""The query string of a list, strictly: what is not understood is refused, never ignored in silence."""
 
 from typing import Any
 
@@ -7,7 +7,9 @@ from django.core.validators import RegexValidator
 from django.http import QueryDict
 
 from abm_project.dashboards import DEFAULT_ORDERING, ORDERINGS, RANGES, AccountFilter
+from abm_project.run_reads import RunFilter
 from registry.values import IntentStage, SurgeLevel
+from scoring.models import JobRun
 
 LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
@@ -26,7 +28,38 @@ class OneOf(forms.ChoiceField):
         )
 
 
-class AccountListForm(forms.Form):
+class ListForm(forms.Form):
+    """What every list takes: a page, and no filter twice."""
+
+    page = forms.IntegerField(required=False, min_value=1, max_value=PAGE_MAX)
+
+    def clean(self) -> dict[str, Any]:
+        for name in self.fields:
+            if isinstance(self.data, QueryDict) and len(self.data.getlist(name)) > 1:
+                self.add_error(name, "Give it once.")
+        return self.cleaned_data
+
+    @property
+    def page_number(self) -> int:
+        return self.cleaned_data["page"] or 1
+
+    def problems(self) -> list[str]:
+        return [f"{name}: {' '.join(messages)}" for name, messages in self.errors.items()]
+
+
+class RunListForm(ListForm):
+    state = OneOf(*JobRun.State.values)
+    kind = forms.CharField(
+        required=False,
+        max_length=32,
+        validators=[RegexValidator(r"\A[a-z0-9_-]+\Z", "A kind is one word such as night.")],
+    )
+
+    def chosen(self) -> RunFilter:
+        return RunFilter(state=self.cleaned_data["state"], kind=self.cleaned_data["kind"])
+
+
+class AccountListForm(ListForm):
     range = OneOf(*RANGES)
     stage = OneOf(*IntentStage)
     surge = OneOf(*SurgeLevel)
@@ -39,14 +72,7 @@ class AccountListForm(forms.Form):
     owner = OneOf("me")
     suppressed = OneOf("1")
     ordering = OneOf(*ORDERINGS, *(f"-{column}" for column in ORDERINGS))
-    page = forms.IntegerField(required=False, min_value=1, max_value=PAGE_MAX)
     limit = forms.IntegerField(required=False, min_value=1, max_value=LIMIT_MAX)
-
-    def clean(self) -> dict[str, Any]:
-        for name in self.fields:
-            if isinstance(self.data, QueryDict) and len(self.data.getlist(name)) > 1:
-                self.add_error(name, "Give it once.")
-        return self.cleaned_data
 
     def chosen(self, user_id: int) -> AccountFilter:
         given = self.cleaned_data
@@ -62,12 +88,5 @@ class AccountListForm(forms.Form):
         )
 
     @property
-    def page_number(self) -> int:
-        return self.cleaned_data["page"] or 1
-
-    @property
     def page_size(self) -> int:
         return self.cleaned_data["limit"] or LIMIT_DEFAULT
-
-    def problems(self) -> list[str]:
-        return [f"{name}: {' '.join(messages)}" for name, messages in self.errors.items()]

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
@@ -20,10 +20,11 @@ from django.views.decorators.http import require_safe
 from abm_project import dashboards
 from abm_project.access import is_admin, roles
 from abm_project.charts import score_line, shares
-from abm_project.filters import AccountListForm
+from abm_project.filters import AccountListForm, ListForm
 from abm_project.request_ids import current as current_request_id
 from registry.csv_cells import escape
 
+NIGHT_IS_IN = timedelta(hours=3)  # it begins at 02:00 UTC; before 03:00 the scores of the night before are fresh
 CSV_COLUMNS = (
     "rank",
     "domain",
@@ -50,7 +51,7 @@ def freshness(request: HttpRequest) -> dict[str, object]:
     """For every template: is what we show fresh, and what may this user do. Asked of the database only where shown."""
     user = getattr(request, "user", None)
     return {
-        "freshness": SimpleLazyObject(lambda: dashboards.freshness(timezone.now().date())),
+        "freshness": SimpleLazyObject(lambda: dashboards.freshness((timezone.now() - NIGHT_IS_IN).date())),
         "has_role": SimpleLazyObject(lambda: bool(user and roles(user))),
         "is_internal_admin": SimpleLazyObject(lambda: bool(user and is_admin(user))),
     }
@@ -60,7 +61,7 @@ def freshness(request: HttpRequest) -> dict[str, object]:
 def hot_accounts(request: HttpRequest) -> HttpResponse:
     form = AccountListForm(request.GET)
     if not form.is_valid():
-        return _bad_filters(request, form)
+        return bad_filters(request, form)
     chosen = form.chosen(request.user.pk)
     found = dashboards.hot_accounts(chosen, form.page_number, form.page_size)
     context = {
@@ -83,7 +84,7 @@ def accounts_csv(request: HttpRequest) -> HttpResponseBase:
     """The whole list under the current filters, streamed; `page` and `limit` do not apply."""
     form = AccountListForm(request.GET)
     if not form.is_valid():
-        return _bad_filters(request, form)
+        return bad_filters(request, form)
     rows = dashboards.every_hot_account(form.chosen(request.user.pk))
     name = f"hot-accounts-{timezone.now():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
@@ -153,7 +154,7 @@ def failure_page(
     return render(request, "error.html", context, status=status)
 
 
-def _bad_filters(request: HttpRequest, form: AccountListForm) -> HttpResponse:
+def bad_filters(request: HttpRequest, form: ListForm) -> HttpResponse:
     detail = "The address of this page contains a filter that Orbit does not know."
     return failure_page(request, 400, "That filter does not exist", detail, form.problems())
 

@@ -78,12 +78,15 @@ INSTALLED_APPS = [
     "rest_framework",
     "simple_history",
     "csp",
+    "django_htmx",
+    "corsheaders",
 ]
 
 MIDDLEWARE = [
     "abm_project.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -153,9 +156,41 @@ def database() -> dict[str, Any]:
 
 DATABASES = {"default": database()}
 
+
+def quick(config: dict[str, Any]) -> dict[str, Any]:
+    """The same database for /readyz: a fresh connection each time that waits a second, where a page waits three."""
+    options = dict(config.get("OPTIONS", {}))
+    waits = {"connect_timeout", "read_timeout", "write_timeout", "timeout"} & set(options)
+    return {
+        **config,
+        "OPTIONS": options | dict.fromkeys(waits, 1),
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": False,
+        "TEST": {"MIRROR": "default"},
+    }
+
+
+DATABASES["health"] = quick(DATABASES["default"])
+
+# --- Jobs -------------------------------------------------------------------------------------------------------------
+REDIS_URL = literal("REDIS_URL")
+JOBS = "queue" if REDIS_URL else "inline"  # left to workers, or done by the process that is asked
+REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.5)
+SCHEDULER_TICK_SECONDS = env.float("SCHEDULER_TICK_SECONDS", default=10.0)
+SCHEDULER_BACKOFF_SECONDS = env.float("SCHEDULER_BACKOFF_SECONDS", default=30.0)
+RECONCILE_SECONDS = env.int("RECONCILE_SECONDS", default=600)
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=120)
+SCHEDULER_SEEN_FILE = Path(literal("SCHEDULER_SEEN_FILE") or VAR_DIR / "scheduler-seen")
+if REDIS_URL:
+    INSTALLED_APPS.append("django_rq")  # for its command rqworker
+    RQ_QUEUES = {"default": {"URL": REDIS_URL}}
+    RQ = {"WORKER_CLASS": "scoring.workers.Worker"}
+    RQ_SHOW_ADMIN_LINK = False  # its buttons act on wake-ups; the truth about jobs is in job_runs
+
 # --- Who may come in, and over what -----------------------------------------------------------------------------------
 HTTPS = env.bool("HTTPS", default=False)  # set behind TLS: secure cookies, HSTS, redirect
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes come from inside, without TLS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -191,9 +226,32 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["abm_project.api.auth.HasRole"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["abm_project.api.parsing.StrictJSONParser"],
     "EXCEPTION_HANDLER": "abm_project.api.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "NUM_PROXIES": env.int("TRUSTED_PROXIES", default=0),
+}
+
+# --- The public hook --------------------------------------------------------------------------------------------------
+LEAD_SECRETS = tuple(filter(None, literal("LEAD_SECRETS").split(",")))
+LEAD_HONEYPOT = env.str("LEAD_HONEYPOT", default="company_fax")
+CORS_ALLOWED_ORIGINS = env.list("LEAD_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/api/hooks/"
+CORS_ALLOW_METHODS = ("POST", "OPTIONS")
+CORS_ALLOW_HEADERS = ("content-type", "idempotency-key")
+API_RATES = {
+    "lead_per_address": env.str("LEAD_RATE_PER_ADDRESS", default="60/min"),
+    "lead_unsigned_per_address": env.str("LEAD_RATE_UNSIGNED", default="20/min"),
+    "lead_in_all": env.str("LEAD_RATE_IN_ALL", default="1200/min"),
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS},
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
 
 # --- Static files -----------------------------------------------------------------------------------------------------
@@ -201,6 +259,18 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing folder
 WHITENOISE_USE_FINDERS = True  # a fresh clone serves its files with no collectstatic
+
+# --- Orbit: where activity comes from ---------------------------------------------------------------------------------
+POSTHOG_HOST = env.str("POSTHOG_HOST", default="https://us.posthog.com")
+POSTHOG_API_KEY = literal("POSTHOG_API_KEY")
+POSTHOG_PROJECT_ID = env.str("POSTHOG_PROJECT_ID", default="")
+POSTHOG_ACCOUNT = env.str("POSTHOG_ACCOUNT", default="group:company")
+POSTHOG_GROUP_INDEX = env.int("POSTHOG_GROUP_INDEX", default=None)
+POSTHOG_REPULL_DAYS = env.int("POSTHOG_REPULL_DAYS", default=30)
+POSTHOG_PAGE_ROWS = env.int("POSTHOG_PAGE_ROWS", default=50_000)  # PostHog silently cuts above it
+POSTHOG_ANSWER_SECONDS = env.float("POSTHOG_ANSWER_SECONDS", default=60)
+POSTHOG_RETRY_SECONDS = env.float("POSTHOG_RETRY_SECONDS", default=1)
+POSTHOG_PATIENCE_SECONDS = env.float("POSTHOG_PATIENCE_SECONDS", default=900)
 
 # --- Orbit: which activity belongs to which account -------------------------------------------------------------------
 ACCOUNT_KEY_SCOPE = choice("ACCOUNT_KEY_SCOPE", "host", ("host", "registrable"))
@@ -212,7 +282,6 @@ ACTIVITY_EVENT_ALIASES = env.parse_value(literal("ACTIVITY_EVENT_ALIASES"), dict
 ACTIVITY_MAX_CELLS = 5_000  # per account and day; beyond it the rarest paths are cut to two segments
 REGISTRY_TTL_SECONDS = env.int("REGISTRY_TTL_SECONDS", default=60)
 SCORING_BATCH_ACCOUNTS = 1_000
-JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=120)
 
 LOGGING = {
     "version": 1,

@@ -3,14 +3,26 @@
 from django.contrib import admin
 from django.urls import path
 
-from abm_project import failures, pages
+from abm_project import failures, health, pages, run_pages
+from abm_project.api import hook, jobs
 
 urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
     path("accounts.csv", pages.accounts_csv, name="accounts_csv"),
     path("accounts/<str:domain>", pages.account, name="account"),
+    path("runs", run_pages.runs, name="runs"),
+    path("runs/<uuid:id>", run_pages.run, name="run"),
+    path("runs/<uuid:id>/row", run_pages.row, name="run_row"),
+    path("runs/<uuid:id>/progress", run_pages.progress, name="run_progress"),
     path("login", pages.login, name="login"),
     path("logout", pages.logout, name="logout"),
+    path("api/hooks/lead-requests", hook.LeadHook.as_view()),
+    path("api/abm/jobs", jobs.JobList.as_view()),
+    path("api/abm/jobs/recompute-intent", jobs.RecomputeIntent.as_view()),
+    path("api/abm/jobs/<uuid:id>", jobs.JobDetail.as_view()),
+    path("api/abm/jobs/<uuid:id>/publish", jobs.PublishNight.as_view()),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
     path("admin/login/", pages.admin_login),  # before Django admin's own: one login page, one way out
     path("admin/logout/", pages.logout),
     path("admin/r/<path:object>", admin.site.admin_view(pages.no_such_page)),  # Django's breaks on junk; no row has one

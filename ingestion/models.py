@@ -15,6 +15,13 @@ class LeadRequest(Record):
         WORKING = "working"
         QUALIFIED = "qualified"
         DISQUALIFIED = "disqualified"
+        SPAM = "spam"
+
+    class RequestType(models.TextChoices):
+        RESERVATION = "reservation"
+        PROCUREMENT = "procurement"
+        CONTACT_SALES = "contact_sales"
+        OTHER = "other"
 
     prospect_company = models.ForeignKey(
         ProspectCompany, null=True, blank=True, on_delete=models.SET_NULL, related_name="lead_requests"
@@ -33,9 +40,22 @@ class LeadRequest(Record):
     organization_name = models.CharField(max_length=255, blank=True, default="")
     organization_website = models.CharField(max_length=500, blank=True, default="")
     lane = ExactCharField(max_length=64, blank=True, default="", help_text="The service asked for.")
+    request_type = models.CharField(max_length=16, choices=RequestType.choices, default=RequestType.OTHER)
+    budget = models.CharField(max_length=255, blank=True, default="")
+    timeline = models.CharField(max_length=255, blank=True, default="")
+    quantity = models.PositiveIntegerField(null=True, blank=True)
+    location = models.CharField(max_length=255, blank=True, default="")
     message = models.TextField(blank=True, default="")
+    consent = models.BooleanField(
+        null=True, blank=True, help_text="To be contacted; unknown where the form did not ask."
+    )
+    page_url = models.CharField(max_length=2000, blank=True, default="")
+    referrer = models.CharField(max_length=2000, blank=True, default="")
+    utm_json = models.JSONField(default=dict, blank=True)
     tracking_json = models.JSONField(default=dict, blank=True)
     payload_json = models.JSONField(default=dict, blank=True, help_text="Everything that was sent, as it was sent.")
+    dedupe_key = AsciiCharField(max_length=70, null=True, blank=True, unique=True, editable=False)
+    body_sha256 = AsciiCharField(max_length=64, blank=True, default="", editable=False)
     lead_score = models.PositiveSmallIntegerField(null=True, blank=True)
     lead_score_parts_json = models.JSONField(default=list, blank=True)
     why_hot_json = models.JSONField(null=True, blank=True)
@@ -55,7 +75,16 @@ class LeadRequest(Record):
             ),
             models.CheckConstraint(condition=~Q(account_key=""), name="lead_account_key_null_not_empty"),
             models.CheckConstraint(
-                condition=Q(status__in=["new", "working", "qualified", "disqualified"]), name="lead_status_known"
+                condition=Q(status__in=["new", "working", "qualified", "disqualified", "spam"]),
+                name="lead_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(request_type__in=["reservation", "procurement", "contact_sales", "other"]),
+                name="lead_request_type_known",
+            ),
+            # Spam is nobody's: scoring and the pages of accounts go by the key.
+            models.CheckConstraint(
+                condition=~Q(status="spam") | Q(account_key__isnull=True), name="lead_spam_has_no_account"
             ),
         ]
 

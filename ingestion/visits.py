@@ -36,7 +36,12 @@ def visits(client: PostHogClient, site: Site, ids: Sequence[str], begin: datetim
             if len(ids) == 1:
                 raise
         else:
-            yield from (_visit(row, site) for row in rows)
+            asked = set(ids)
+            for row in rows:
+                visit = _visit(row, site)
+                if type(visit.distinct_id) is not str or visit.distinct_id not in asked:
+                    raise PostHogError("PostHog's answer about people has somebody who was not asked for.")
+                yield visit
             return
     middle = len(ids) // 2
     yield from visits(client, site, ids[:middle], begin, end)

@@ -154,6 +154,16 @@ def get_weights_map(score_config_id: str) -> Weights:
     return _cached(("weights", score_config_id), lambda: _weights(_good(_read_weights(score_config_id))))
 
 
+def get_lead_points() -> dict[tuple[str, str], int]:
+    """The active config's points of a lead score by (what the lead says, which of it); none without a config."""
+    return _cached("lead_points", _read_lead_points)
+
+
+def _read_lead_points() -> dict[tuple[str, str], int]:
+    of_active = ScoreWeight.objects.filter(kind=ScoreWeight.Kind.LEAD, score_config__status=ScoreConfig.Status.ACTIVE)
+    return {(row.event_name, row.content_type): row.weight for row in of_active}
+
+
 def get_event_rules(score_config_id: str | None = None) -> RuleSet:
     """The enabled rules of every config and of this one, compiled; the first match by (priority, id) wins."""
     found = _in_force_or_none()

@@ -33,6 +33,21 @@ WEIGHTS = {
     ("form_submitted", "", ""): 60,
 }
 
+# What a lead request says of itself → points of its lead score, at most 100 together (docs/scoring.md).
+LEAD_WEIGHTS = {
+    ("company_known", "", ""): 20,
+    ("request_type", "reservation", ""): 25,
+    ("request_type", "procurement", ""): 25,
+    ("request_type", "contact_sales", ""): 15,
+    ("title", "", ""): 5,
+    ("phone", "", ""): 10,
+    ("budget", "", ""): 15,
+    ("timeline", "", ""): 10,
+    ("quantity", "", ""): 5,
+    ("location", "", ""): 5,
+    ("message", "", ""): 5,
+}
+
 # Anchored prefixes from priority 1000 on, so that an admin's own rule (default 100) always comes first.
 # (name, event, match type, pattern, content type, lane)
 RULES = [
@@ -82,18 +97,8 @@ class Seed:
 def seeds(config: ScoreConfig | None) -> Iterator[Seed]:
     """Every default row but the config; weights only where the seeded config still exists."""
     if config is not None:
-        for (event, content_type, cta_id), weight in WEIGHTS.items():
-            yield Seed(
-                ScoreWeight,
-                "-".join(filter(None, [event, content_type, cta_id])),
-                {
-                    "score_config": config,
-                    "event_name": event,
-                    "content_type": content_type,
-                    "cta_id": cta_id,
-                    "weight": weight,
-                },
-            )
+        yield from weights(config, ScoreWeight.Kind.EVENT, WEIGHTS)
+        yield from weights(config, ScoreWeight.Kind.LEAD, LEAD_WEIGHTS)
     for position, (name, event, match_type, match_value, content_type, lane) in enumerate(RULES):
         yield Seed(
             EventRule,
@@ -112,6 +117,14 @@ def seeds(config: ScoreConfig | None) -> Iterator[Seed]:
         "default",
         {"system_prompt": SYSTEM_PROMPT, "user_prompt_template": USER_PROMPT, "version": "v1"},
     )
+
+
+def weights(config: ScoreConfig, kind: str, points: dict[tuple[str, str, str], int]) -> Iterator[Seed]:
+    prefix = [] if kind == ScoreWeight.Kind.EVENT else [kind]
+    for (event, content_type, cta_id), weight in points.items():
+        named = {"event_name": event, "content_type": content_type, "cta_id": cta_id}
+        key = "-".join(filter(None, [*prefix, event, content_type, cta_id]))
+        yield Seed(ScoreWeight, key, {"score_config": config, "kind": kind, **named, "weight": weight})
 
 
 def ever_existed(model: type[SeededRecord], key: str) -> bool:
@@ -139,7 +152,7 @@ def seed() -> list[str]:
 def already_there(row: Seed) -> bool:
     """An admin made the same weight or template by hand: theirs stays."""
     if row.model is ScoreWeight:
-        same = {name: row.fields[name] for name in ("score_config", "event_name", "content_type", "cta_id")}
+        same = {name: row.fields[name] for name in ("score_config", "kind", "event_name", "content_type", "cta_id")}
         return ScoreWeight.objects.filter(**same).exists()
     if row.model is PromptTemplate:
         return PromptTemplate.objects.filter(lane="*", persona="*", intent_stage="*", enabled=True).exists()

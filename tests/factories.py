@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
 from abm_project.access import give_role
-from accounts.models import ProspectCompany
+from accounts.models import Contact, ContactIdentity, ProspectCompany
 from ingestion.models import ActivityDay, ActivityPull, LeadRequest
 from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
 from scoring.models import DailyAccountIntent, JobRun
@@ -51,6 +51,16 @@ def make_domain_rule(domain: str = "acme.example", kind: str = "competitor", **f
 
 def make_company(domain: str = "acme.example", **fields: Any) -> ProspectCompany:
     return ProspectCompany.objects.create(domain=domain, **{"name": domain, **fields})
+
+
+def make_person(company: ProspectCompany, email: str, *ids: str, **fields: Any) -> Contact:
+    """A contact that PostHog knows by these distinct ids."""
+    contact = Contact.objects.create(prospect_company=company, email=email, **fields)
+    kind = ContactIdentity.Type.POSTHOG_DISTINCT_ID
+    ContactIdentity.objects.bulk_create(
+        ContactIdentity(contact=contact, identity_type=kind, identity_value=value) for value in ids
+    )
+    return contact
 
 
 def make_fact(key: str = "acme.example", day: date = DAY, *cells: tuple[Any, ...], people: Any = ()) -> ActivityDay:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import MySQLdb
 import orjson
@@ -52,14 +52,15 @@ class Installation:
                     connection.cursor().execute(f"KILL {id}")
             connection.cursor().execute(f"DROP DATABASE {self.name}")
 
-    def start(self, *command: object) -> subprocess.Popen[str]:
+    def start(self, *command: object, log: IO[bytes] | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Into the log, if there is one: a pipe that nobody reads stops who writes for long."""
         return subprocess.Popen(
             [sys.executable, "manage.py", *map(str, command)],
             cwd=ROOT,
-            env=self.environment,
+            env=self.environment | environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
             text=True,
             preexec_fn=lambda: die_with_me(1, signal.SIGKILL),
         )

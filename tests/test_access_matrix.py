@@ -5,12 +5,12 @@ import re
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.factories import make_config, make_fact, make_pull, make_user, make_weight, score
+from tests.factories import make_config, make_fact, make_pull, make_run, make_user, make_weight, score
 
 pytestmark = pytest.mark.django_db
 
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
-FOR_ALL = {"login", "logout", "admin/login/", "admin/logout/"}
+FOR_ALL = {"login", "logout", "admin/login/", "admin/logout/", "healthz", "readyz"}
 
 
 def routes(patterns=None, prefix=""):
@@ -28,7 +28,10 @@ def address(route):
 
 
 ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route)  # regular ones: admin's catch-alls
-PAGES = [route for route in ROUTES if not route.startswith("admin/")]
+API = [route for route in ROUTES if route.startswith("api/")]
+PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs"))]
+RUNS = [route for route in ROUTES if route.startswith("runs")]
+JOBS = [route for route in API if route.startswith("api/abm/jobs")]
 ADMIN = [route for route in ROUTES if route.startswith("admin/")]
 LIST = re.compile("admin/[a-z_]+/[a-z]+/")
 DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/intentsignal)/add/")
@@ -39,6 +42,7 @@ def visit(client):
     make_weight(make_config())
     make_pull()
     make_fact("acme.example")
+    make_run(id=UNKNOWN)
     score()
 
     def every_route(role):
@@ -57,32 +61,36 @@ def is_login(answer):
 
 def test_the_matrix_sees_the_pages_and_the_tables_of_admin():
     assert {"", "accounts.csv", "accounts/<str:domain>"} <= set(PAGES)
+    assert {"runs", "runs/<uuid:id>", "runs/<uuid:id>/row", "runs/<uuid:id>/progress"} == set(RUNS)
     assert {"admin/accounts/prospectcompany/", "admin/scoring/dailyaccountintent/", "admin/auth/user/"} <= set(ADMIN)
     assert "admin/scoring/jobrun/add/" in filter(DERIVED.fullmatch, ADMIN)
+    assert {"api/abm/jobs", "api/abm/jobs/<uuid:id>"} <= set(API)
 
 
-def test_a_stranger_is_sent_to_the_login_everywhere(visit):
-    assert visit("anonymous") == dict.fromkeys(ROUTES, "login")
+def test_a_stranger_is_sent_to_the_login_everywhere_and_refused_by_the_api(visit):
+    assert visit("anonymous") == dict.fromkeys(ROUTES, "login") | dict.fromkeys(API, 403)
 
 
 def test_a_user_without_a_role_sees_nothing(visit):
     seen = visit(None)
 
-    assert {seen[route] for route in PAGES} == {403}
+    assert {seen[route] for route in PAGES + RUNS + API} == {403}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
 
 
-def test_sales_reads_every_page_and_nothing_of_admin(visit):
+def test_sales_reads_every_page_but_the_runs_and_nothing_of_admin(visit):
     seen = visit("sales")
 
     assert {seen[route] for route in PAGES} == {200}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
+    assert {seen[route] for route in RUNS + JOBS} == {403}
 
 
 def test_an_admin_reads_every_page_and_every_list_of_admin_and_only_looks_at_what_is_derived(visit):
     seen = visit("internal_admin")
 
-    assert {seen[route] for route in PAGES} == {200}
+    assert {seen[route] for route in PAGES + RUNS} == {200}
+    assert {seen[route] for route in API} <= {200, 404, 405}  # no such row; nothing to read there
     assert {seen[route] for route in ADMIN if LIST.fullmatch(route)} == {200}
     assert {seen[route] for route in ADMIN if DERIVED.fullmatch(route)} == {403}
     assert not {route: status for route, status in seen.items() if status == "login" or status >= 500}

@@ -14,7 +14,20 @@ from django.utils import timezone
 
 from accounts.models import Contact, IntentSignal, ProspectCompany
 from registry.models import DomainRule
-from tests.factories import PASSWORD, at, make_config, make_fact, make_lead, make_pull, make_user, make_weight, score
+from scoring.jobs import due_slot
+from scoring.models import JobRun
+from tests.factories import (
+    PASSWORD,
+    at,
+    make_config,
+    make_fact,
+    make_lead,
+    make_pull,
+    make_run,
+    make_user,
+    make_weight,
+    score,
+)
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = [
@@ -97,6 +110,33 @@ def installation():
     )
 
 
+@pytest.fixture
+def history():
+    """Forty runs, one of every state among them, with long words where a run can have them; the running one."""
+    now = timezone.now()
+    today = due_slot(now)
+    result = {
+        "dates": [{"date": str(today), "accounts": 31_200, "created": 12, "changed": 280, "removed": 2}],
+        "skipped": {str(today - timedelta(days=40)): "It lies before the first day with facts."},
+        "unmatched_pages": {f"/{'a-very-long-page/' * 8}": 482, "": 3},
+        "unresolved_keys": {"personal": 31},
+        "unweighed_events": {"video_played": 88},
+        "registry_problems": ["event rule 14: the pattern is no regular expression"],
+        "people": {"contacts": 57},
+        "pull": {"days": 30, "events": 1_135_500, "requests": 31, "bytes": 465_000_000, "unresolved": {"none": 9}},
+    }
+    for age in range(1, 36):
+        slot = today - timedelta(days=age)
+        make_run("night", slot=slot, started_at=at(slot, 2), finished_at=at(slot, 3), result_json=result)
+        make_pull(slot, read_at=now, unresolved_json={"none": 60}, bytes=180_000)
+    message = "PostHog refused the key (401). Make a new one with the scope query:read and set POSTHOG_API_KEY. " * 2
+    make_run(state="failed", message=message, asked_by="ada", started_at=now - timedelta(hours=5))
+    make_run("night", "held", slot=today, message=message, started_at=now - timedelta(hours=4), finished_at=now)
+    make_run(state="running", is_bulk=False, started_at=now - timedelta(hours=3), lease_until=now - timedelta(hours=2))
+    make_run(state="queued", attempt=0, started_at=now, finished_at=None, params_json={"restate": True, "pull": True})
+    return make_run(state="running", started_at=now, done_items=10, total_items=100, phase="recompute 2026-11-20")
+
+
 def sign_in(page, role="sales"):
     make_user("sam", role=role)
     page.goto("/login")
@@ -125,6 +165,14 @@ def test_an_empty_installation_is_sound(page, role):
     sign_in(page, role)
 
     assert "No scored accounts yet" in page.inner_text("main")
+    is_sound(page)
+
+
+def test_the_runs_of_an_empty_installation_are_sound(page):
+    sign_in(page, "internal_admin")
+    page.goto("/runs")
+
+    assert "Nothing has run yet" in page.inner_text("main")
     is_sound(page)
 
 
@@ -192,6 +240,113 @@ def test_the_csv_button_brings_what_is_filtered(page, installation):
     lines = Path(download.value.path()).read_text().splitlines()
 
     assert [line.split(",")[1] for line in lines] == ["domain", "a-rather-long-name-7.example"]
+
+
+def test_the_runs_of_every_state_are_sound(page, history):
+    sign_in(page, "internal_admin")
+    for address in ("/runs", "/runs?state=failed", "/runs?state=odd"):
+        page.goto(address)
+        page.said.clear() if "odd" in address else None  # Chromium tells of the status 400
+        is_sound(page)
+    for state in JobRun.State.values:
+        page.goto(f"/runs?state={state}")
+        page.locator("tbody th a").first.click()
+        page.wait_for_url(re.compile("/runs/[0-9a-f-]{36}$"))
+        is_sound(page)
+
+
+def test_what_cannot_be_asked_for_is_sound_and_keeps_what_was_typed(page, history):
+    sign_in(page, "internal_admin")
+    page.goto("/runs")
+    page.get_by_label("Dates").fill("0")
+    page.get_by_role("button", name="Backfill").click()
+
+    page.get_by_text("At least one date.").wait_for()
+    assert page.get_by_label("Dates").input_value() == "0"
+    page.said.clear()  # Chromium tells of the status 400
+    is_sound(page)
+
+
+def test_the_bar_moves_and_the_run_ends_without_a_reload(page, history):
+    sign_in(page, "internal_admin")
+    page.goto("/runs")
+    page.evaluate("window.sameDocument = true")
+    row = page.locator(f"#run-{history.pk}")
+    link = row.locator("th a")
+    link.focus()
+    assert row.locator("progress").get_attribute("value") == "10"
+
+    JobRun.objects.filter(pk=history.pk).update(done_items=60)
+    row.locator("progress[value='60']").wait_for()
+    assert link.evaluate("link => link === document.activeElement")  # a keyboard's place is kept
+    is_sound(page)
+
+    JobRun.objects.filter(pk=history.pk).update(state="failed", message="It broke.", finished_at=timezone.now())
+    row.get_by_text("It broke.").wait_for()
+    assert row.get_attribute("hx-get") is None
+    assert "The last run failed: It broke." in page.locator("#freshness").inner_text()
+    assert page.evaluate("window.sameDocument")
+    is_sound(page)
+
+
+def test_the_page_of_a_run_moves_and_shows_everything_when_it_has_ended(page, history):
+    sign_in(page, "internal_admin")
+    page.goto(f"/runs/{history.pk}")
+    page.evaluate("window.sameDocument = true")
+    JobRun.objects.filter(pk=history.pk).update(done_items=60)
+    page.locator("progress[value='60']").wait_for()
+    assert page.evaluate("window.sameDocument")
+
+    result = {"dates": [{"date": "2026-11-20", "accounts": 7}]}
+    JobRun.objects.filter(pk=history.pk).update(state="done", result_json=result, finished_at=timezone.now())
+    page.get_by_role("heading", name="Scored dates").wait_for()
+    is_sound(page)
+
+
+def test_a_session_that_ends_under_a_moving_bar_leads_to_the_login(page, history):
+    sign_in(page, "internal_admin")
+    page.goto("/runs")
+    page.context.clear_cookies()
+
+    page.wait_for_url("**/login?next=/runs")
+
+
+def test_asking_and_publishing_by_keyboard_alone(page, history, settings):
+    settings.JOBS, settings.REDIS_URL = "queue", "redis://127.0.0.1:1"  # nobody does what is asked for
+    JobRun.objects.filter(state__in=["queued", "running"]).update(state="done")
+    sign_in(page, "internal_admin")
+    page.goto("/runs")
+
+    page.get_by_label("Dates").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("7")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("It is asked for.").wait_for()
+    asked = JobRun.objects.get(state="queued").params_json
+    assert (asked["backfill"], asked["pull"]) == (7, True)
+
+    page.get_by_role("button", name="anyway").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("the run goes on with the volume it found").wait_for()
+    assert JobRun.objects.get(kind="night", slot=due_slot(timezone.now())).params_json["accepted_by"] == "sam"
+    is_sound(page)
+
+
+def test_the_runs_work_without_script(chromium, live_server, history):
+    context = chromium.new_context(base_url=live_server.url, java_script_enabled=False)
+    page = context.new_page()
+    make_user("sam", role="internal_admin")
+    page.goto("/login?next=/runs")
+    page.fill("#id_username", "sam")
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    assert page.locator("tbody tr").count() == 40
+    page.get_by_role("button", name="anyway").click()
+    assert "the run goes on with the volume it found" in page.inner_text("main")
+    context.close()
 
 
 def test_the_admin_keeps_the_content_security_policy(page, installation):

@@ -85,7 +85,7 @@ def test_the_values_of_the_env_example_are_the_defaults(tmp_path: Path) -> None:
 def settings_with(**environment: str) -> str:
     show = (
         "from abm_project import settings as s; from pathlib import Path\n"
-        "s.DATABASES['default']['NAME'] = str(Path(s.DATABASES['default']['NAME']).resolve())\n"
+        "for database in s.DATABASES.values(): database['NAME'] = str(Path(database['NAME']).resolve())\n"
         "print({k: getattr(s, k) for k in dir(s) if k.isupper() and k != 'ENV_FILE'})"
     )
     run = subprocess.run(

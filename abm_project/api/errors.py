@@ -4,16 +4,28 @@
 `client_error` or `server_error`; errors has one entry per field of a validation error and is empty otherwise.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_framework_handler
+from rest_framework.views import set_rollback
 
 from abm_project.request_ids import current
+
+log = logging.getLogger(__name__)
+
+
+class DatabaseAway(exceptions.APIException):
+    status_code = 503
+    default_code = "unavailable"
+    default_detail = "The database does not answer at the moment. Nothing was stored. Try again in a few seconds."
+    wait = 5  # seconds; Django REST framework makes Retry-After of it
 
 
 def body(kind: str, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -22,6 +34,10 @@ def body(kind: str, code: str, detail: str, errors: list[dict[str, Any]] | None 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's answer (status and headers) in our shape; None lets a bug become the JSON 500."""
+    if isinstance(exc, OperationalError | InterfaceError):
+        log.error("The database does not answer: %s", " ".join(map(str, exc.args)))
+        set_rollback()
+        exc = DatabaseAway()
     response = rest_framework_handler(exc, context)
     if response is None:
         return None

@@ -35,6 +35,14 @@
   // On a phone the picture is wider than the screen: begin with the newest day.
   for (const chart of document.querySelectorAll(".chart")) chart.scrollLeft = chart.scrollWidth;
 
+  // A fragment that another page answers, the login after a session's end: load the page anew, and be asked there.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, pathInfo } = event.detail;
+    if (new URL(xhr.responseURL).pathname === pathInfo.requestPath) return;
+    event.detail.shouldSwap = false;
+    window.location.reload();
+  });
+
   // A click anywhere in a row opens it; a link, a selection or a modifier key keeps its own meaning.
   document.addEventListener("click", (event) => {
     const row = event.target.closest("table[data-rows] tbody tr");

@@ -1,0 +1,197 @@
+"""The public door: `POST /api/hooks/lead-requests`. A 2xx means that the lead is committed (reliability P1)."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+from rest_framework.views import APIView
+
+from abm_project.api.parsing import parse, read_body
+from abm_project.api.signatures import is_secret, is_signed
+from abm_project.api.throttles import LeadsFromAddress, LeadsInAll, LeadsUnsigned
+from ingestion.leads import InFlight, KeyReused, ingest_lead_request
+from ingestion.models import LeadRequest
+from scoring import jobs
+
+KEY_LENGTH = 255
+QUANTITY_MAX = 1_000_000_000
+UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+
+class Conflict(APIException):
+    status_code = 409
+    default_code = "in_flight"
+    default_detail = "A request with this Idempotency-Key is being stored this moment. Try again in a second."
+
+
+class Reused(APIException):
+    status_code = 422
+    default_code = "idempotency_key_reused"
+    default_detail = "This Idempotency-Key stands for another body."
+
+
+class NotAccepted(APIException):
+    """Django REST framework's own makes a 403 of it where no authentication scheme could be named."""
+
+    status_code = 401
+    default_code = "not_accepted"
+    default_detail = "Not accepted."
+
+
+class Busy(APIException):
+    status_code = 503
+    default_code = "busy"
+    default_detail = "The same request is being stored. Try again in a second."
+    wait = 1  # becomes Retry-After
+
+
+class Text(serializers.CharField):
+    """A string, never a number made into one; null and absent are ''."""
+
+    def __init__(self, max_length: int, **options: Any) -> None:
+        optional = {} if options.get("required") else {"required": False, "allow_blank": True, "default": ""}
+        super().__init__(**optional, max_length=max_length, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation("" if data is None and not self.required else data)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Address(Text):
+    """An e-mail address as people have them: one @ and something on both sides. Lower case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        address = super().to_internal_value(data).lower()
+        name, at, host = address.partition("@")
+        if not (name and at and host) or "@" in host or any(character.isspace() for character in address):
+            raise ValidationError("This is no e-mail address.", "invalid")
+        return address
+
+
+class Whole(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Tracking(serializers.Serializer[Any]):
+    posthog_distinct_id = Text(255)
+
+
+class LeadBody(serializers.Serializer[Any]):
+    """The canonical fields (docs/api.md). Others are kept with the payload and set nothing."""
+
+    work_email = Address(254, required=True)
+    organization_name = Text(255)
+    organization_website = Text(500)
+    first_name = Text(100)
+    last_name = Text(100)
+    title = Text(150)
+    phone = Text(50)
+    service_lane = Text(64)
+    request_type = serializers.ChoiceField(LeadRequest.RequestType.values, default=LeadRequest.RequestType.OTHER)
+    budget = Text(255)
+    timeline = Text(255)
+    quantity = Whole(min_value=0, max_value=QUANTITY_MAX, required=False, allow_null=True, default=None)
+    location = Text(255)
+    message = Text(10_000)
+    consent = Flag(required=False, allow_null=True, default=None)
+    page_url = Text(2_000)
+    referrer = Text(2_000)
+    utm_source = Text(255)
+    utm_medium = Text(255)
+    utm_campaign = Text(255)
+    utm_term = Text(255)
+    utm_content = Text(255)
+    tracking = Tracking(required=False, default=dict)
+
+    def validate_request_type(self, value: Any) -> str:
+        return str(value)
+
+
+class LeadHook(APIView):
+    """For everybody, so it takes no session: a signed-in browser gains nothing here, and CSRF nothing to attack."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        unsigned = settings.LEAD_SECRETS and not self._claims_a_secret()
+        return [LeadsUnsigned() if unsigned else LeadsFromAddress(), LeadsInAll()]
+
+    def post(self, request: Request) -> Response:
+        raw = read_body(request._request, request.META)
+        self._refuse_strangers(request, raw)
+        payload = parse(raw)
+        if not isinstance(payload, dict):
+            raise ValidationError("Send one JSON object.", "not_an_object")
+        form = LeadBody(data=payload)
+        form.is_valid(raise_exception=True)
+        found = self._ingest(form.validated_data, payload, raw, self._idempotency_key(request))
+        lead = found.lead
+        if found.is_new and lead.account_key:
+            away = getattr(request, "throttle_store_is_away", False)
+            transaction.on_commit(partial(jobs.rescore_soon, lead.account_key, redis_is_away=away))
+        answer = Response({"id": str(lead.pk), "received_at": lead.submitted_at.isoformat()}, status=201)
+        if not found.is_new:
+            answer["Idempotency-Replayed"] = "true"
+        patch_vary_headers(answer, ["Origin"])
+        return answer
+
+    def _ingest(self, form: Mapping[str, Any], payload: Mapping[str, Any], raw: bytes, key: str) -> Any:
+        fields = {name: value for name, value in form.items() if name not in (*UTM, "service_lane", "tracking")}
+        fields["lane"] = form["service_lane"]
+        fields["utm_json"] = {name: form[name] for name in UTM if form[name]}
+        fields["tracking_json"] = {name: value for name, value in dict(form["tracking"]).items() if value}
+        is_spam = bool(payload.get(settings.LEAD_HONEYPOT))
+        try:
+            return ingest_lead_request(fields, payload, raw, timezone.now(), idempotency_key=key, is_spam=is_spam)
+        except InFlight as error:
+            raise (Conflict if key else Busy) from error
+        except KeyReused as error:
+            raise Reused from error
+
+    def _idempotency_key(self, request: Request) -> str:
+        key = request.headers.get("Idempotency-Key", "")
+        if len(key) > KEY_LENGTH or not key.isprintable():
+            raise ValidationError({"Idempotency-Key": [f"At most {KEY_LENGTH} printable characters."]}, "invalid")
+        return key
+
+    def _claims_a_secret(self) -> bool:
+        headers = self.request.headers
+        return bool(headers.get("X-Lead-Request-Secret") or headers.get("X-Orbit-Signature"))
+
+    def _refuse_strangers(self, request: Request, raw: bytes) -> None:
+        """With a secret set: signed posts, and unsigned ones from listed origins. No detail to learn from."""
+        secrets = settings.LEAD_SECRETS
+        if not secrets:
+            return
+        secret, signed = request.headers.get("X-Lead-Request-Secret"), request.headers.get("X-Orbit-Signature")
+        if secret is not None or signed is not None:
+            if is_secret(secret or "", secrets) or is_signed(signed or "", raw, secrets, time.time()):
+                return
+        elif request.headers.get("Origin") in settings.CORS_ALLOWED_ORIGINS:
+            return
+        raise NotAccepted

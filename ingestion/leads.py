@@ -1,0 +1,197 @@
+"""A lead request comes in: stored once, whoever sends it how often, and tied to its account and contact (spec 9).
+
+The row is committed when `ingest_lead_request` returns. Twins (the same idempotency key, or the same body within a day)
+meet at a lock of the database, so that one of them stores and the others get its answer.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import DataError, IntegrityError, connection, transaction
+
+from accounts.domains import email_domain, normalize_domain_from_url, registrable_domain
+from accounts.models import Contact, ContactIdentity, IntentSignal, ProspectCompany
+from accounts.resolution import DomainRules
+from ingestion.lead_score import lead_score
+from ingestion.models import LeadRequest
+from registry.loader import RegistryUnusable, get_domain_rules, get_lead_points
+from registry.transactions import transact
+
+REMEMBERED = timedelta(hours=24)  # how long a key or a body stands for the same lead
+TWIN_SECONDS = 2  # a twin waits so long for the other; below the three seconds of a page's connection
+LANE_LENGTH, SUMMARY_LENGTH = 64, 255
+log = logging.getLogger(__name__)
+
+
+class InFlight(Exception):
+    """A request with the same idempotency key is being stored this moment."""
+
+
+class KeyReused(Exception):
+    """The idempotency key stands for another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    lead: LeadRequest
+    is_new: bool
+
+
+def ingest_lead_request(
+    fields: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    raw: bytes,
+    now: datetime,
+    *,
+    idempotency_key: str = "",
+    is_spam: bool = False,
+) -> Ingested:
+    """Store a lead, once. `fields`: the canonical ones, valid; `payload`: all that was sent; `raw`: its bytes.
+
+    InFlight and KeyReused as they say. The lead is stored even where its account or contact cannot be: the next night
+    ties what is loose.
+    """
+    body = hashlib.sha256(raw).hexdigest()
+    key = f"key:{hashlib.sha256(idempotency_key.encode()).hexdigest()}" if idempotency_key else f"body:{body}"
+    with alone(key, seconds=0 if idempotency_key else TWIN_SECONDS):
+        known = LeadRequest.objects.filter(dedupe_key=key).first()
+        if known is not None and known.submitted_at > now - REMEMBERED:
+            if known.body_sha256 != body:
+                raise KeyReused
+            return Ingested(known, is_new=False)
+        status = LeadRequest.Status.SPAM if is_spam else LeadRequest.Status.NEW
+        made = {**fields, "payload_json": payload, "body_sha256": body, "dedupe_key": key, "submitted_at": now}
+        return Ingested(transact(partial(_store, made, status, known)), is_new=True)
+
+
+@contextmanager
+def alone(key: str, *, seconds: int) -> Iterator[None]:
+    """One request of a key at a time. InFlight when the other is not done in time.
+
+    SQLite has one writer at a time anyway: there the second waits, reads and finds the first.
+    """
+    if connection.vendor == "sqlite":
+        with transaction.atomic():
+            yield
+        return
+    database = connection.settings_dict["NAME"]  # the server's locks are shared by all its databases
+    name = hashlib.sha256(f"lead {database} {key}".encode()).hexdigest()  # 64 characters, the most there may be
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, %s)", [name, seconds])
+        if cursor.fetchone() != (1,):
+            raise InFlight
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT RELEASE_LOCK(%s)", [name])
+
+
+def _store(made: Mapping[str, Any], status: str, expired: LeadRequest | None) -> LeadRequest:
+    if expired is not None:  # its day is over: the same words are a new lead
+        LeadRequest.objects.filter(pk=expired.pk).update(dedupe_key=None)
+    lead = LeadRequest(**made, status=status)
+    if status != LeadRequest.Status.SPAM:
+        lead.account_key = account_key(lead.organization_website, lead.work_email, lead.submitted_at.date())
+    lead.save(force_insert=True)
+    if status != LeadRequest.Status.SPAM:
+        tie(lead)
+    return lead
+
+
+def account_key(website: str, email: str, today: date) -> str | None:
+    """The website's domain, else the e-mail's; None where neither names an organisation (spec 2)."""
+    rules = DomainRules.in_force(_domain_rules(), today)
+    for domain in (normalize_domain_from_url(website), email_domain(email)):
+        if domain and not rules.unusable(domain):
+            return (registrable_domain(domain) or domain) if settings.ACCOUNT_KEY_SCOPE == "registrable" else domain
+    return None
+
+
+def _domain_rules() -> Any:
+    try:
+        return get_domain_rules()
+    except RegistryUnusable:  # the alarm has sounded; a lead is never lost for it
+        return ()
+
+
+def tie(lead: LeadRequest) -> None:
+    """Account, contact, identity, signal and lead score of a stored lead. What cannot be made is left for the night."""
+    try:
+        with transaction.atomic():
+            _tie(lead)
+    except (IntegrityError, DataError):
+        log.exception("Lead %s is stored, but not tied to its account.", lead.pk)
+
+
+def _tie(lead: LeadRequest) -> None:
+    company = open_company(lead) if lead.account_key else None
+    contact = known_contact(company, lead) if company else None
+    lead.prospect_company, lead.contact = company, contact
+    fields = {name: getattr(lead, name) for name in ("request_type", "title", "phone", "budget", "timeline")}
+    fields |= {name: getattr(lead, name) for name in ("quantity", "location", "message")}
+    lead.lead_score, lead.lead_score_parts_json = lead_score(
+        fields, company_known=company is not None, points=get_lead_points()
+    )
+    lead.save(update_fields=["prospect_company", "contact", "lead_score", "lead_score_parts_json", "updated_at"])
+    if company:
+        IntentSignal.objects.create(
+            prospect_company=company,
+            contact=contact,
+            kind="lead_request",
+            summary=summary(lead)[:SUMMARY_LENGTH],
+            detail_json={"lead_request": str(lead.pk)},
+            occurred_at=lead.submitted_at,
+        )
+
+
+def open_company(lead: LeadRequest) -> ProspectCompany:
+    """The account whose domain, or whose further domain, the lead names. One that was merged keeps its own people."""
+    known = ProspectCompany.objects.for_domain(str(lead.account_key)).first()
+    if known is not None:
+        return known
+    name = lead.organization_name
+    source = ProspectCompany.NameSource.LEAD if name else ProspectCompany.NameSource.DOMAIN
+    defaults = {"name": name or lead.account_key, "name_source": source}
+    return ProspectCompany.objects.get_or_create(domain=lead.account_key, defaults=defaults)[0]
+
+
+def known_contact(company: ProspectCompany, lead: LeadRequest) -> Contact:
+    """One contact per account and address; what a form says anew replaces what was known, what it leaves out stays."""
+    said = {name: getattr(lead, name) for name in ("first_name", "last_name", "title", "phone")}
+    said = {name: value for name, value in said.items() if value}
+    contact, is_new = Contact.objects.get_or_create(prospect_company=company, email=lead.work_email, defaults=said)
+    changed = [name for name, value in said.items() if getattr(contact, name) != value]
+    if changed and not is_new:
+        for name in changed:
+            setattr(contact, name, said[name])
+        contact.save(update_fields=[*changed, "updated_at"])
+    if distinct_id := lead.tracking_json.get("posthog_distinct_id"):
+        ContactIdentity.objects.get_or_create(  # a browser that two people share stays the first one's
+            identity_type=ContactIdentity.Type.POSTHOG_DISTINCT_ID,
+            identity_value=distinct_id,
+            defaults={"contact": contact},
+        )
+    return contact
+
+
+def summary(lead: LeadRequest) -> str:
+    who = " ".join(filter(None, [lead.first_name, lead.last_name])) or lead.work_email
+    asked = lead.get_request_type_display().replace("_", " ")
+    return f"{asked.capitalize()} request by {who}" + (f" for {lead.lane}" if lead.lane else "")
+
+
+def tie_loose_leads() -> int:
+    """What was stored and not tied: a night's first work. How many were tied."""
+    loose = LeadRequest.objects.filter(account_key__isnull=False, prospect_company__isnull=True)
+    found = list(loose.exclude(status=LeadRequest.Status.SPAM).order_by("submitted_at")[:1_000])
+    for lead in found:
+        transact(partial(tie, lead))
+    return len(found)

@@ -1,0 +1,179 @@
+"""Jobs: when they are due, who does them, and how they are asked for. The truth about each is its row of `job_runs`;
+Redis only carries wake-ups, and losing all of them costs `RECONCILE_SECONDS`.
+
+`reconcile` compares what should be with what is and wakes what is due. It may be called by anybody, at any time, any
+number of times at once: that, and not any one message, is what makes the night happen.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from threading import Thread
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+
+from registry.loader import RegistryUnusable
+from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun
+from scoring.nights import perform_night, perform_pull, perform_recompute
+from scoring.rollup import CannotScore, recompute
+
+log = logging.getLogger(__name__)
+QUEUE = "default"
+NIGHT_HOUR = 2  # UTC (spec 7)
+LONGEST = timedelta(hours=12)  # of a run; its lease and PostHog's deadlines end it long before
+KINDS: dict[str, Callable[[JobRun, datetime], None]] = {
+    NIGHT: perform_night,
+    RECOMPUTE: perform_recompute,
+    PULL: perform_pull,
+}
+
+
+def due_slot(now: datetime) -> date:
+    """The UTC day of the latest 02:00 UTC. Reckoned here, since rq-scheduler's cron asks the clock of its machine."""
+    return (now.astimezone(UTC) - timedelta(hours=NIGHT_HOUR)).date()
+
+
+def reconcile(now: datetime | None = None) -> None:
+    now = now or timezone.now()
+    put_right(now)
+    wake_due(now)
+
+
+def put_right(now: datetime) -> None:
+    """Make the rows what they should be.
+
+    1. Dead runs are marked failed, or queued again; 2. the night of the due slot has its row; 3. failed or held, it is
+    tried again; 4. older nights that never got done are closed.
+    """
+    slot = due_slot(now)
+    JobRun.objects.bury_dead()
+    JobRun.objects.queue_again(JobRun.objects.night(slot, now), now)
+    JobRun.objects.supersede(slot, now)
+
+
+# --- Waking ---
+def wake_due(now: datetime) -> None:
+    """Have what waits done. The rows stay queued until somebody claims them, so a wake-up may be lost or come twice;
+    and Redis may be away: it is asked once, not for each of them."""
+    try:
+        for run in JobRun.objects.due(now):
+            wake(run, now)
+    except RedisError as error:
+        log.warning("Redis cannot wake a worker (%s). The next reconciliation tries again.", error)
+
+
+def wake(run: JobRun, now: datetime) -> None:
+    """By a worker, or without Redis by a thread of this process."""
+    if settings.JOBS == "inline":
+        Thread(target=_perform_here, args=(run.pk,), name=f"run {run.pk}", daemon=True).start()
+    else:
+        _enqueue(run, now)
+
+
+def _enqueue(run: JobRun, now: datetime) -> None:
+    """One wake-up per run, attempt and interval, however many ask. The interval is part of its name because Redis may
+    still know a job of that name whose worker is long dead; such a leftover must never be in the way."""
+    interval = int(now.timestamp()) // settings.RECONCILE_SECONDS
+    try:
+        Queue(QUEUE, connection=connect()).enqueue_call(
+            perform,
+            args=(str(run.pk),),
+            job_id=f"abm-run-{run.pk}-{run.attempt}-{interval}",
+            unique=True,
+            timeout=int(LONGEST.total_seconds()),
+            ttl=2 * settings.RECONCILE_SECONDS,  # waiting longer, it is forgotten: others have followed it
+            result_ttl=0,
+            failure_ttl=settings.RECONCILE_SECONDS,
+        )
+    except DuplicateJobError:
+        log.debug("%s is awake already.", run)
+
+
+def connect() -> Redis:
+    """To the point: one try of REDIS_TIMEOUT_SECONDS. The client's own default would try four times over seconds."""
+    return Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=settings.REDIS_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+# --- Doing ---
+def perform(run_id: str | UUID) -> None:
+    """Claim the run and do it. Nothing to do when somebody else got it first, or while another bulk run goes on."""
+    now = timezone.now()
+    run = JobRun.objects.filter(pk=run_id).first()
+    claimed = run and JobRun.objects.start(run, now)
+    if not claimed:
+        return
+    try:
+        KINDS[claimed.kind](claimed, now)
+    except Exception:
+        log.exception("%s failed.", claimed)  # the row says why, and the next reconciliation tries a night again
+
+
+def _perform_here(run_id: UUID) -> None:
+    try:
+        perform(run_id)
+    finally:
+        connection.close()
+
+
+# --- Asking ---
+def ask_recompute(body: dict[str, Any], now: datetime, asked_by: str) -> JobRun:
+    """Queue a recompute; `body`: date, backfill, restate, pull, accounts. RunInProgress names the run in the way."""
+    params = {name: body.get(name) for name in ("date", "backfill", "restate", "pull", "accounts")}
+    is_bulk = params["accounts"] is None or bool(params["pull"])
+    try:
+        return JobRun.objects.ask(RECOMPUTE, now, is_bulk=is_bulk, asked_by=asked_by, params=params)
+    finally:
+        wake_due(now)  # also one that is in the way because nobody woke it
+
+
+def publish_anyway(run: JobRun, now: datetime, asked_by: str) -> bool:
+    """Let a held night go on with the volume it found. Did it change? Only a held one does."""
+    published = JobRun.objects.publish_anyway(run, now, asked_by)
+    wake_due(now)
+    return published
+
+
+# --- One account ---
+def rescore_soon(domain: str, *, redis_is_away: bool = False) -> None:
+    """Score one account for today, within seconds: by a worker, or by a thread of this process. If nobody does, the
+    night heals it, so nothing that fails here is the caller's trouble."""
+    if settings.JOBS == "queue" and not redis_is_away:
+        try:
+            Queue(QUEUE, connection=connect()).enqueue_call(rescore, args=(domain,), result_ttl=0, ttl=3_600)
+            return
+        except RedisError as error:
+            log.warning("Redis cannot wake a worker for %s (%s): it is scored here.", domain, type(error).__name__)
+    Thread(target=_rescore_here, args=(domain,), name=f"rescore {domain}", daemon=True).start()
+
+
+def rescore(domain: str) -> None:
+    """By the facts and leads that are in. A date that cannot be scored yet (before the night's pull) waits for it."""
+    now = timezone.now()
+    try:
+        for _ in recompute(now.date(), now, domains=[domain]):
+            pass
+    except (CannotScore, RegistryUnusable) as why:
+        log.info("%s is not scored before the night: %s", domain, why)
+
+
+def _rescore_here(domain: str) -> None:
+    try:
+        rescore(domain)
+    except Exception:
+        log.exception("%s was not scored again; the night does it.", domain)
+    finally:
+        connection.close()
