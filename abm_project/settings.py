@@ -268,9 +268,9 @@ POSTHOG_ACCOUNT = env.str("POSTHOG_ACCOUNT", default="group:company")
 POSTHOG_GROUP_INDEX = env.int("POSTHOG_GROUP_INDEX", default=None)
 POSTHOG_REPULL_DAYS = env.int("POSTHOG_REPULL_DAYS", default=30)
 POSTHOG_PAGE_ROWS = env.int("POSTHOG_PAGE_ROWS", default=50_000)  # PostHog silently cuts above it
-POSTHOG_ANSWER_SECONDS = env.float("POSTHOG_ANSWER_SECONDS", default=60)
-POSTHOG_RETRY_SECONDS = env.float("POSTHOG_RETRY_SECONDS", default=1)
-POSTHOG_PATIENCE_SECONDS = env.float("POSTHOG_PATIENCE_SECONDS", default=900)
+POSTHOG_ANSWER_SECONDS = env.float("POSTHOG_ANSWER_SECONDS", default=60.0)
+POSTHOG_RETRY_SECONDS = env.float("POSTHOG_RETRY_SECONDS", default=1.0)
+POSTHOG_PATIENCE_SECONDS = env.float("POSTHOG_PATIENCE_SECONDS", default=900.0)
 
 # --- Orbit: which activity belongs to which account -------------------------------------------------------------------
 ACCOUNT_KEY_SCOPE = choice("ACCOUNT_KEY_SCOPE", "host", ("host", "registrable"))

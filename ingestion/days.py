@@ -141,9 +141,10 @@ def _accounts(client: PostHogClient, site: Site, meter: Meter, begin: datetime, 
     """Every account of a time range, page after page."""
     found: list[list[Any]] = []
     limit, hosts = settings.POSTHOG_PAGE_ROWS, bool(settings.SITE_HOSTS)
+    known = list(site.strangers.get(begin.date(), ()))
     while True:
-        text = queries.day(site.source, site.index, hosts=hosts, limit=limit, further=bool(found))
-        values = window_values(site, begin, end) | {"clicks": site.clicks}
+        text = queries.day(site.source, site.index, hosts=hosts, limit=limit, further=bool(found), known=bool(known))
+        values = window_values(site, begin, end) | {"clicks": site.clicks} | ({"known": known} if known else {})
         if found:
             values["after"] = found[-1][0]
         rows = client.query(f"orbit day {begin:%Y-%m-%d}", text, values, queries.DAY_COLUMNS, meter)

@@ -21,6 +21,7 @@ from ingestion.days import DayRead, read_day
 from ingestion.models import ActivityPull
 from ingestion.posthog import Meter, PostHogClient, PostHogError
 from ingestion.site import Site, look_at_site, site_of_settings
+from ingestion.stitching import find_strangers, known_people
 from registry.transactions import transact
 
 T = TypeVar("T")
@@ -100,10 +101,12 @@ def pull(
     """
     started = time.monotonic()
     site = site_of_settings()
+    site.people = known_people()
     done = Pulled(len(days))
     with ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="posthog") as pool:
         try:
             awaited(pool.submit(look_at_site, client, site), guard)
+            awaited(pool.submit(find_strangers, client, site, days), guard)
             done.meter += site.meter
             done.site = site
             yield done

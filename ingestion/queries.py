@@ -14,6 +14,7 @@ COUNT_COLUMNS = ("events",)
 GROUP_COLUMNS = ("group_key", "domain", "label")
 PERSON_COLUMNS = ("pid", "email")
 VISIT_COLUMNS = ("visitor", "cells", "last_seen_unix")
+STRANGER_COLUMNS = ("visitor", "days")
 EVENT_COLUMNS = ("sent", "events", "with_account", "with_content_type", "with_lane")
 ACCOUNT_COLUMNS = ("account", "events")
 PROPERTY_COLUMNS = ("json",)
@@ -45,6 +46,9 @@ def quoted(name: str) -> str:
     return f"`{name}`"
 
 
+KNOWN = "@"  # before the id of a known person who names no account; no domain begins so
+
+
 def events(of: str, *, hosts: bool) -> str:
     """One row per event: `of` is what it counts for. `hosts`: the hosts of pages are wanted too."""
     link, server = "coalesce(properties.$current_url, '')", "''"
@@ -59,12 +63,18 @@ def events(of: str, *, hosts: bool) -> str:
     FROM events WHERE {WINDOW} AND event IN {{events}}"""
 
 
-def day(source: AccountSource, index: int | None, *, hosts: bool, limit: int, further: bool) -> str:
+def day(
+    source: AccountSource, index: int | None, *, hosts: bool, limit: int, further: bool, known: bool = False
+) -> str:
     """One row per account between {from} and {to}: its cells, person marks and last second.
 
-    Events without an account come as one row '' that holds their number alone. `further`: a page after the account
-    {after}. Values: from, to, events, clicks, and after.
+    Events without an account come as one row '' that holds their number alone; with `known`, those of the people of
+    {known} come as a row of each person. `further`: a page after the account {after}. Values: from, to, events, clicks,
+    and known and after.
     """
+    of = account(source, index)
+    if known:
+        of = f"if({of} = '' AND distinct_id IN {{known}}, concat('{KNOWN}', distinct_id), {of})"
     names = ("name", "ct", "lane", "cta", "page", "link", "server")
     kept = ", ".join(f"if(of = '', '', {name}) AS {name}_kept" for name in names)
     cell = ", ".join(f"{name}_kept" for name in names)
@@ -74,7 +84,7 @@ FROM (
   SELECT of, {kept},
   groupUniqArray(if(of = '', '', who)) AS marks, count() AS n, max(at) AS last_at
   FROM (
-    {events(account(source, index), hosts=hosts)}
+    {events(of, hosts=hosts)}
   )
   GROUP BY of, {cell}
 )
@@ -100,6 +110,15 @@ def persons(*, limit: int) -> str:
     return (
         "SELECT toString(id) AS pid, lower(coalesce(properties.email, '')) AS email FROM persons"
         f" WHERE coalesce(properties.email, '') != '' AND id > toUUID({{after}}) ORDER BY id LIMIT {limit}"
+    )
+
+
+def strangers(source: AccountSource, index: int | None) -> str:
+    """On which UTC days, counted from 1970, the people of {ids} came without an account between {from} and {to}."""
+    return (
+        "SELECT distinct_id AS visitor, groupUniqArray(intDiv(toUnixTimestamp(timestamp), 86400)) AS days FROM events"
+        f" WHERE {WINDOW} AND event IN {{events}} AND distinct_id IN {{ids}} AND {account(source, index)} = ''"
+        f" GROUP BY visitor ORDER BY visitor LIMIT {IDS}"
     )
 
 

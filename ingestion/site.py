@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 
 import orjson
@@ -22,7 +23,8 @@ class Site:
     """What the settings and PostHog say of the site: where its events name an account, and under which names they come.
 
     `domains` and `labels`: of the groups or people that stand for accounts, by what the events carry instead of a
-    domain; None where events carry the domain itself.
+    domain; None where events carry the domain itself. `people`: the domain of each known person; `strangers`: which of
+    them came without an account on a day (ingestion.stitching).
     """
 
     source: AccountSource
@@ -30,6 +32,8 @@ class Site:
     index: int | None = None
     domains: Mapping[str, str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    people: Mapping[str, str] = field(default_factory=dict)
+    strangers: Mapping[date, Sequence[str]] = field(default_factory=dict)
     meter: Meter = field(default_factory=Meter)
 
     @property
@@ -37,7 +41,9 @@ class Site:
         return sorted(name for name, tracked in self.sent.items() if tracked == "cta_click")
 
     def key(self, said: str) -> str | None:
-        """The account key of what an event carries."""
+        """The account key of what an event carries, or of the known person who carries nothing."""
+        if said.startswith(queries.KNOWN) and said[1:] in self.people:
+            return self.people[said[1:]]
         return normalize_domain_from_url(said if self.domains is None else self.domains.get(said))
 
     def names(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.naming import name_by_group
+from ingestion.leads import tie_loose_leads
 from ingestion.posthog import PostHogClient, connect
 from ingestion.pull import Pulled, days_to_read, hold_low_volume, pull
 from ingestion.site import Site
@@ -37,7 +38,7 @@ def perform_night(run: JobRun, now: datetime) -> None:
     A second attempt goes on where the first ended: days that were read since 02:00 are not read again.
     """
     with ending(run):
-        result: dict[str, object] = {}
+        result: dict[str, object] = {"tied": tie_loose_leads()}
         since = datetime.combine(run.slot, NIGHT_HOUR) if run.slot else run.queued_at
         source = pull_days(run, days_to_read(now.date(), since), now, result) if is_configured() else None
         as_of = last_full_day(now)

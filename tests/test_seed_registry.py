@@ -72,11 +72,11 @@ def test_spec_step_4_seeding_twice_doubles_nothing_in_any_table():
     assert everything() == once
     assert {table: len(rows) for table, rows in once.items() if rows and "history" not in table} == {
         "abm_score_configs": 1,
-        "abm_score_weights": 15,
+        "abm_score_weights": 26,  # 15 of events and 11 of leads
         "abm_event_rules": 12,
         "abm_prompt_templates": 1,
     }
-    assert said[0].endswith("29 created.\n")
+    assert said[0].endswith("40 created.\n")
     assert said[1] == "Nothing to create: the defaults were seeded before.\n"
 
 
