@@ -234,6 +234,7 @@ REST_FRAMEWORK = {
 
 # --- The public hook --------------------------------------------------------------------------------------------------
 LEAD_SECRETS = tuple(filter(None, literal("LEAD_SECRETS").split(",")))
+ERASURE_KEY = literal("ERASURE_KEY") or SECRET_KEY  # by which an erased address is known again
 LEAD_HONEYPOT = env.str("LEAD_HONEYPOT", default="company_fax")
 CORS_ALLOWED_ORIGINS = env.list("LEAD_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/hooks/"

@@ -179,3 +179,19 @@ class IntentSignal(Record):
 
     def __str__(self) -> str:
         return self.summary
+
+
+class ErasedPerson(Record):
+    """That somebody was erased, and how much; who it was only a keyed hash can tell, to whoever knows the address."""
+
+    email_hash = AsciiCharField(max_length=64, unique=True, editable=False)
+    counts_json = models.JSONField(default=dict)
+    erased_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        db_table = "erased_people"
+        verbose_name = "erased person"
+        verbose_name_plural = "erased people"
+
+    def __str__(self) -> str:
+        return f"{self.email_hash[:12]} {self.created_at:%Y-%m-%d}"

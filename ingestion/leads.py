@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
 
 from accounts.domains import email_domain, normalize_domain_from_url, registrable_domain
+from accounts.erasure import was_erased
 from accounts.models import Contact, ContactIdentity, IntentSignal, ProspectCompany
 from accounts.resolution import DomainRules
 from ingestion.lead_score import lead_score
@@ -133,7 +134,7 @@ def tie(lead: LeadRequest) -> None:
 
 def _tie(lead: LeadRequest) -> None:
     company = open_company(lead) if lead.account_key else None
-    contact = known_contact(company, lead) if company else None
+    contact = known_contact(company, lead) if company and not was_erased(lead.work_email) else None
     lead.prospect_company, lead.contact = company, contact
     fields = {name: getattr(lead, name) for name in ("request_type", "title", "phone", "budget", "timeline")}
     fields |= {name: getattr(lead, name) for name in ("quantity", "location", "message")}
@@ -183,7 +184,7 @@ def known_contact(company: ProspectCompany, lead: LeadRequest) -> Contact:
 
 
 def summary(lead: LeadRequest) -> str:
-    who = " ".join(filter(None, [lead.first_name, lead.last_name])) or lead.work_email
+    who = " ".join(filter(None, [lead.first_name, lead.last_name])) or lead.work_email or "somebody"
     asked = lead.get_request_type_display().replace("_", " ")
     return f"{asked.capitalize()} request by {who}" + (f" for {lead.lane}" if lead.lane else "")
 

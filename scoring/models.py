@@ -103,7 +103,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """A night that failed or is held is tried again, unless it said not before when. Did it change?"""
         due = Q(not_before__isnull=True) | Q(not_before__lte=now)
         ended = self.filter(due, pk=night.pk, state__in=[JobRun.State.FAILED, JobRun.State.HELD])
-        return bool(ended.update(state=JobRun.State.QUEUED, queued_at=now, updated_at=Now()))
+        return bool(ended.update(state=JobRun.State.QUEUED, queued_at=now, finished_at=None, updated_at=Now()))
 
     def supersede(self, slot: date, now: datetime) -> int:
         """Nights before this slot's that never got done: the newer one makes up their dates. How many there were."""
@@ -117,11 +117,14 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         return self.filter(come, state=JobRun.State.QUEUED).order_by("queued_at", "id")
 
     def publish_anyway(self, run: "JobRun", now: datetime, asked_by: str) -> bool:
-        """Let a held night go on with the volume it found. Did it change? Only a held one does."""
-        params = {**run.params_json, "accepted_by": asked_by}
+        """Let a held run go on with the volume it found, also while it is just being tried again. Did it change?"""
+        params = {"params_json": {**run.params_json, "accepted_by": asked_by}, "was_held": False, "updated_at": Now()}
         held = self.filter(pk=run.pk, state=JobRun.State.HELD)
-        columns = {"params_json": params, "queued_at": now, "not_before": None, "updated_at": Now()}
-        return bool(held.update(state=JobRun.State.QUEUED, **columns))
+        queued = {"state": JobRun.State.QUEUED, "queued_at": now, "not_before": None, "finished_at": None}
+        if held.update(**params, **queued):
+            return True
+        tried_again = self.filter(pk=run.pk, state__in=[JobRun.State.QUEUED, JobRun.State.RUNNING], was_held=True)
+        return bool(tried_again.update(**params))
 
     def start(self, run: "JobRun", now: datetime) -> "JobRun | None":
         """Claim a queued run: one conditional update, so that of several workers one gets it. None for the others, and
@@ -212,6 +215,7 @@ class JobRun(Record):
     asked_by = models.CharField(max_length=150, blank=True, default="")
     params_json = models.JSONField(default=dict)
     queued_at = models.DateTimeField(null=True, blank=True, help_text="When it was left to a worker, if it was.")
+    was_held = models.BooleanField(default=False, help_text="At its last end; it is tried again until it is not.")
     not_before = models.DateTimeField(null=True, blank=True, help_text="PostHog asked for patience until then.")
     started_at = models.DateTimeField(help_text="Of the present attempt; while it is queued, when it was asked for.")
     heartbeat_at = models.DateTimeField(null=True, blank=True)
@@ -283,15 +287,18 @@ class JobRun(Record):
         self._update(heartbeat_at=Now(), lease_until=lease_end())
 
     def succeed(self, result: dict[str, object], now: datetime) -> None:
-        self._update(state=self.State.DONE, result_json=result, message="", not_before=None, finished_at=now)
+        self._update(
+            state=self.State.DONE, result_json=result, message="", was_held=False, not_before=None, finished_at=now
+        )
 
     def fail(self, message: str, now: datetime, *, not_before: datetime | None = None) -> None:
-        ended = {"message": message, "result_json": self.result_json, "finished_at": now}
+        ended = {"message": message, "result_json": self.result_json, "finished_at": now, "was_held": False}
         self._update(state=self.State.FAILED, not_before=not_before, **ended)
 
     def hold(self, message: str, now: datetime) -> None:
         """Nothing is written before an admin says so (`publish_anyway`) or a later attempt finds it in order."""
-        self._update(state=self.State.HELD, message=message, result_json=self.result_json, finished_at=now)
+        ended = {"message": message, "result_json": self.result_json, "finished_at": now}
+        self._update(state=self.State.HELD, was_held=True, **ended)
 
     def _update(self, **columns: Any) -> None:
         mine = type(self).objects.filter(pk=self.pk, token=self.token, state=self.State.RUNNING)

@@ -114,7 +114,7 @@ def pull_days(
         run.result_json = result
         site = pulled.site
         on_progress(pulled)
-    if not run.params_json.get("accepted_by"):
+    if not JobRun.objects.get(pk=run.pk).params_json.get("accepted_by"):  # perhaps a moment ago
         why = hold_low_volume(last_full_day(now))
         if why:
             raise Held(why)
@@ -131,7 +131,13 @@ def meet(run: JobRun, source: Source, as_of: date, now: datetime, result: dict[s
 
 
 def unpublished(as_of: date) -> int:
-    """How many dates up to `as_of` a night scores: one after an ordinary day, more after a standstill."""
-    published = DailyAccountIntent.objects.filter(is_provisional=False, date__lt=as_of).order_by("-date")
-    newest = published.values_list("date", flat=True).first()
-    return KEPT_UP if newest is None else min((as_of - newest) // timedelta(days=1), KEPT_UP)
+    """How many dates up to `as_of` a night scores: one after an ordinary day, more after a standstill.
+
+    A date whose run was not finished counts too: it may hold some accounts and not others.
+    """
+    published = DailyAccountIntent.objects.filter(is_provisional=False, date__lt=as_of)
+    newest = published.order_by("-date").values_list("date", flat=True).first()
+    if newest is None:
+        return KEPT_UP
+    unfinished = published.filter(date=newest, job_run__isnull=False).exclude(job_run__state=JobRun.State.DONE)
+    return min((as_of - newest) // timedelta(days=1) + unfinished.exists(), KEPT_UP)

@@ -115,16 +115,16 @@ def next_night(now: datetime) -> datetime:
 def run_with_redis() -> None:
     """Tick for ever. Redis away is waited for, longer each time; so is the database, for the first reconciliation."""
     tick, longest = settings.SCHEDULER_TICK_SECONDS, settings.SCHEDULER_BACKOFF_SECONDS
-    scheduler, pause, reconciled = NightScheduler(connect(), tick), 0.0, False
+    scheduler, wait, reconciled = NightScheduler(connect(), tick), 0.0, False
     while True:
         try:
             reconciled = reconciled or reconciled_now()
             scheduler.tick()
-            pause = tick
+            wait = 0.0
         except RedisError as error:
-            pause = min(max(2 * pause, 1), longest)
-            log.warning("Redis is away (%s). Looking again in %.1f s.", error, pause)
-        time.sleep(pause)
+            wait = min(max(2 * wait, 1), longest)
+            log.warning("Redis is away (%s). Looking again in %.1f s.", error, wait)
+        time.sleep(wait or tick)
 
 
 def reconciled_now() -> bool:
@@ -144,23 +144,22 @@ def run_without_redis() -> None:
     while True:
         now, clock = timezone.now(), time.monotonic()
         again = clock - looked >= settings.RECONCILE_SECONDS or due_slot(now) != slot
-        if again:
-            looked, slot = clock, due_slot(now)
         close_old_connections()
-        do_what_is_due(now, again)
+        try:
+            do_what_is_due(now, again)
+            looked, slot = (clock, due_slot(now)) if again else (looked, slot)
+        except Error as error:
+            log.warning("The database is away (%s). Looking again at the next tick.", error)
         time.sleep(settings.SCHEDULER_TICK_SECONDS)
 
 
 def do_what_is_due(now: datetime, reconciling: bool) -> None:
     settings.SCHEDULER_SEEN_FILE.touch()
-    try:
-        if reconciling:
-            put_right(now)
-        for run in list(JobRun.objects.due(now)):
-            perform(run.pk)
-            settings.SCHEDULER_SEEN_FILE.touch()
-    except Error as error:
-        log.warning("The database is away (%s). Looking again.", error)
+    if reconciling:
+        put_right(now)
+    for run in list(JobRun.objects.due(now)):
+        perform(run.pk)
+        settings.SCHEDULER_SEEN_FILE.touch()
 
 
 def last_seen() -> datetime | None:

