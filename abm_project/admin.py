@@ -1,13 +1,22 @@
-"""Users and roles in Django admin, and its titles. What edits an app's own tables is that app's admin.py."""
+"""Users and roles in Django admin, its titles, and what reaches beyond one app. What edits an app's own tables is that
+app's admin.py."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from abm_project.access import keep_staff_in_step
+from abm_project.erasure import erase_person
+from accounts.admin import ContactAdmin
+from accounts.models import Contact, ErasedPerson
+from registry.read_only import ReadOnlyAdmin
 from registry.strict_admin import StrictAdmin
 
 admin.site.site_header = "Orbit admin"
@@ -56,3 +65,33 @@ class UserAdmin(StrictAdmin, DjangoUserAdmin):
 
     def _may_touch(self, request: HttpRequest, obj: User | None) -> bool:
         return obj is None or not obj.is_superuser or bool(request.user.is_superuser)
+
+
+admin.site.unregister(Contact)
+
+
+@admin.register(Contact)
+class ErasableContactAdmin(ContactAdmin):
+    """Contacts, who can be erased from every app."""
+
+    actions = ("erase",)
+
+    @admin.action(description="Erase these people everywhere…", permissions=["delete"])
+    def erase(self, request: HttpRequest, queryset: QuerySet[Contact]) -> HttpResponse | None:
+        """Asks first, with what there is of each."""
+        emails = sorted(set(queryset.values_list("email", flat=True)))
+        if "confirmed" not in request.POST:
+            found = {email: asdict(erase_person(email, erased_by="", write=False)) for email in emails}
+            context = {**self.admin_site.each_context(request), "title": "Erase people", "found": found}
+            context["chosen"] = request.POST.getlist(ACTION_CHECKBOX_NAME)
+            return TemplateResponse(request, "admin/erase_people.html", context)
+        for email in emails:
+            erase_person(email, erased_by=request.user.get_username())
+        self.message_user(request, f"{len(emails)} people were erased. The receipts are under Erased people.")
+        return None
+
+
+@admin.register(ErasedPerson)
+class ErasedPersonAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "email_hash", "erased_by")
+    ordering = ("-created_at", "-id")

@@ -146,3 +146,29 @@ def test_the_hash_names_nobody_without_the_key(ann, settings):
 def test_something_that_is_no_address_is_refused():
     with pytest.raises(CommandError, match="'ann' is no e-mail address"):
         call_command("erase_person", "ann")
+
+
+# --- In the admin ---
+def test_the_admin_asks_first_and_then_erases_with_a_receipt(ann, client):
+    client.force_login(make_user("boss", "internal_admin"))
+    chosen = {"action": "erase", "_selected_action": [str(Contact.objects.get().pk)]}
+
+    asked = client.post("/admin/accounts/contact/", chosen)
+    assert "This cannot be taken back" in asked.content.decode()
+    assert "ann@acme.example" in asked.content.decode()
+    assert Contact.objects.exists()
+
+    client.post("/admin/accounts/contact/", {**chosen, "confirmed": "Erase them"})
+    assert not Contact.objects.exists()
+    assert ErasedPerson.objects.get().erased_by == "boss"
+    assert client.get("/admin/accounts/erasedperson/").status_code == 200
+
+
+def test_sales_cannot_erase(ann, client):
+    client.force_login(make_user("maya", "sales"))
+
+    client.post(
+        "/admin/accounts/contact/", {"action": "erase", "_selected_action": [str(ann.contact_id)], "confirmed": 1}
+    )
+
+    assert Contact.objects.exists()
