@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -49,7 +49,8 @@ class Installation:
         with closing(MySQLdb.connect(**self.server)) as connection:
             for id, name in _rows(connection, "SELECT id, db FROM information_schema.processlist"):
                 if name == self.name:
-                    connection.cursor().execute(f"KILL {id}")
+                    with suppress(MySQLdb.OperationalError):  # it has gone by itself since
+                        connection.cursor().execute(f"KILL {id}")
             connection.cursor().execute(f"DROP DATABASE {self.name}")
 
     def start(self, *command: object, log: IO[bytes] | None = None, **environment: str) -> subprocess.Popen[str]:
