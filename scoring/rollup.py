@@ -191,12 +191,11 @@ def score_batch(plan: Plan, batch: Sequence[str]) -> tuple[int, Written]:
     if plan.rewrite and suppressed:
         written += snapshots.remove(as_of, suppressed, write=plan.write)
     scores = score([company for company in companies if company.id not in suppressed], plan)
+    opened = [company for company in companies if not company.is_open]
+    names, scored = names_of(opened), {company.id for company, _ in scores}
     if plan.write:
-        opened = [company for company in companies if not company.is_open]
-        snapshots.open_accounts(
-            opened, names_of(opened), {company.id: result for company, result in scores}, plan.stamp
-        )
-    written += snapshots.record(scores, plan.stamp, rewrite=plan.rewrite, write=plan.write)
+        snapshots.open_unscored([company for company in opened if company.id not in scored], names, plan.stamp.now)
+    written += snapshots.record(scores, plan.stamp, rewrite=plan.rewrite, write=plan.write, names=names)
     return len(scores), written
 
 
@@ -299,8 +298,9 @@ def score(companies: Sequence[Account], plan: Plan) -> list[tuple[Account, Accou
         for company in companies
     }
     found = evidence.read(keys_of, as_of - timedelta(days=evidence.REACH), as_of)
-    snapshots_there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=[c.id for c in companies])
-    redo = set(snapshots_there.values_list("prospect_company_id", flat=True))
+    open_ones = [company.id for company in companies if company.is_open]
+    there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=open_ones)
+    redo = set(there.values_list("prospect_company_id", flat=True)) if open_ones else set()
     earlier = first_seen_earlier(found, keys_of, parameters, as_of)
     scores = []
     for company in companies:

@@ -8,7 +8,8 @@ building model instances takes longer than the database does (docs/decisions/001
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -45,10 +46,13 @@ SUMMARY = {
 }
 OPENED = (
     *("id", "domain", "name", "name_source", "suppressed_as"),
-    *SUMMARY,
-    *("last_seen_at", "score_updated_at", "created_at", "updated_at"),
+    *(*SUMMARY, "last_seen_at"),
+    *("score_updated_at", "created_at", "updated_at"),
 )
-UNSCORED = tuple(ProspectCompany._meta.get_field(name).get_default() for name in SUMMARY)
+UNSCORED = (*(ProspectCompany._meta.get_field(name).get_default() for name in SUMMARY), None)
+DOMAIN, LEAD = ProspectCompany.NameSource.DOMAIN.value, ProspectCompany.NameSource.LEAD.value
+# The summary's values (but the date) among those of a snapshot.
+summary_of = itemgetter(*(SCORED.index(name) for name in (*SUMMARY.values(), "last_seen_at") if name != "date"))
 
 
 @dataclass(frozen=True)
@@ -90,14 +94,23 @@ class Account:
 
 
 def record(
-    scores: Sequence[tuple[Account, AccountScore]], stamp: Stamp, *, rewrite: bool, write: bool = True
+    scores: Sequence[tuple[Account, AccountScore]],
+    stamp: Stamp,
+    *,
+    rewrite: bool,
+    write: bool = True,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> Written:
-    """Store a batch of scores of locked accounts. A stored snapshot is replaced only if `rewrite`, or provisional."""
+    """Store a batch of scores of locked accounts. A stored snapshot is replaced only if `rewrite`, or provisional.
+
+    Accounts that are not there yet are inserted with the summary of their first snapshot: written once, not empty
+    first. `names`: organisations by domain, where a lead wrote one.
+    """
     ids = [column(account.id) for account, _ in scores]
-    known = stored(stamp.date, ids)
+    known = stored(stamp.date, [id for id, (account, _) in zip(ids, scores, strict=True) if account.is_open])
     stamped = (column(UUID(stamp.score_config_id)), column(stamp.revision.pk), stamp.is_provisional)
     run, now = column(stamp.run.pk) if stamp.run else None, column(stamp.now)
-    done, rows, moved = Written(), [], []
+    done, rows, moved, opened = Written(), [], [], []
     for id, (account, score) in zip(ids, scores, strict=True):
         compared = (*values(score), *stamped)
         old_id, old, old_is_provisional = known.get(id, (None, None, True))
@@ -110,38 +123,36 @@ def record(
             done.created += old is None
             done.changed += old is not None
             rows.append((*compared, run, now, old_id or column(new_id()), id, stamp.date, now))
-        if account.is_open and (old != compared or account.snapshot_date != stamp.date):
+        if not account.is_open:
+            opened.append((id, *called(account, names), stamp.date, *summary_of(compared), now, now, now))
+        elif old != compared or account.snapshot_date != stamp.date:
             moved.append(id)
     if write:
+        insert(opened)
         upsert(rows)
         summarise(moved, stamp.date, now)
     return done
 
 
-def open_accounts(
-    accounts: Sequence[Account], names: Mapping[str, str], scores: Mapping[UUID, AccountScore], stamp: Stamp
-) -> None:
-    """Insert accounts, each with the summary of its first snapshot: written once, not empty first.
-
-    `names`: organisations by domain, where a lead wrote one. IntegrityError when somebody opened one of them just now.
-    """
-    now, sources = column(stamp.now), ProspectCompany.NameSource
-    rows = []
-    for account in accounts:
-        score, name = scores.get(account.id), names.get(account.domain, "")
-        seen = score and column(score.last_seen_at)
-        named = (name or account.domain, (sources.LEAD if name else sources.DOMAIN).value)
-        summary = (stamp.date, *_summary(score)) if score else UNSCORED
-        times = (seen, score and now, now, now)
-        rows.append((column(account.id), account.domain, *named, account.suppressed_as, *summary, *times))
-    if not rows:
-        return
-    marks = ", ".join(["%s"] * len(OPENED))
-    with connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO {COMPANIES} ({', '.join(OPENED)}) VALUES ({marks})", rows)
+def open_unscored(accounts: Sequence[Account], names: Mapping[str, str], now: datetime) -> None:
+    """Insert accounts that have no score, because they are suppressed."""
+    at = column(now)
+    insert([(column(account.id), *called(account, names), *UNSCORED, None, at, at) for account in accounts])
 
 
-_summary = attrgetter(*list(SUMMARY.values())[1:])
+def called(account: Account, names: Mapping[str, str]) -> tuple[str, str, str, str]:
+    name = names.get(account.domain, "")
+    return account.domain, name or account.domain, LEAD if name else DOMAIN, account.suppressed_as
+
+
+def insert(rows: Sequence[tuple[Any, ...]]) -> None:
+    """New accounts. IntegrityError when somebody opened one of them just now."""
+    if rows:
+        marks = ", ".join(["%s"] * len(OPENED))
+        with connection.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {COMPANIES} ({', '.join(OPENED)}) VALUES ({marks})", rows)
+
+
 _scored = attrgetter(*SCORED)
 
 
