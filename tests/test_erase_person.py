@@ -48,7 +48,7 @@ def erase(*options):
 
 def every_text():
     """Every value of every row of every table."""
-    rows = [row for model in apps.get_models() for row in model.objects.values_list()]
+    rows = [row for model in apps.get_models() if model._meta.managed for row in model.objects.values_list()]
     return "\n".join(str(row) for row in rows)
 
 
