@@ -1,7 +1,7 @@
 """The pull from PostHog against its floor: the same bytes fetched and decoded, the same rows upserted by a bare cursor.
 
-`./dev bench pull [ACCOUNTS]`, default 2,000 accounts a day over 30 days, five cells each, from the stand-in into MariaDB.
-The floor asks the same questions in the same order, one after the other, and commits once a day like the pull.
+`./dev bench pull [ACCOUNTS]`, default 2,000 accounts a day over 30 days, five events each, from the stand-in into
+MariaDB. The floor asks the same questions in the same order, one after the other, and commits once a day like the pull.
 """
 
 import os

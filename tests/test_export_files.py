@@ -133,7 +133,7 @@ def test_the_account_can_come_from_a_property_or_the_persons_email(tmp_path, acc
 
 @pytest.mark.parametrize("text", ["", "group", "group:", "group: ", "property:", "person_email:x", "email", "$group_0"])
 def test_an_unknown_account_source_is_refused(text):
-    with pytest.raises(ValueError, match="group:TYPE, group_property:TYPE.PROPERTY, property:NAME or person_email"):
+    with pytest.raises(ValueError, match=r"group:TYPE, group_property:TYPE\.PROPERTY, property:NAME or person_email"):
         AccountSource.parse(text)
 
 

@@ -185,7 +185,7 @@ def test_one_damaged_file_among_good_ones_writes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--account", "company"], "'company' is no account source: group:TYPE, group_property:TYPE.PROPERTY, property:NAME or person_email"),
+        (["--account", "company"], "'company' is no account source: group:TYPE, group_property"),
         (["--event-alias", "page_view"], "no alias: write SENT=TRACKED"),
         (["--from", "yesterday"], "'yesterday' is no date: write YYYY-MM-DD"),
         (["--from", "2026-11-01"], "give both or neither"),
