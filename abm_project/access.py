@@ -1,7 +1,8 @@
 """Who may see what: two roles, and nothing for anybody else.
 
-`sales` reads pages and the API; `internal_admin` also gets Django admin and the jobs. A view that says nothing is
-closed: to open one takes `login_not_required`. Roles are groups, made after every migration.
+`sales` reads pages and the API, and says how far a lead is; `internal_admin` also gets Django admin, the jobs and all
+leads as one file. A view that says nothing is closed: to open one takes `login_not_required`. Roles are groups, made
+after every migration.
 """
 
 from collections.abc import Callable

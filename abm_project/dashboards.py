@@ -428,6 +428,16 @@ def _leads_of(family: _Families) -> QuerySet[LeadRequest]:
     )
 
 
+def lead_requests_of(domain: str) -> QuerySet[LeadRequest]:
+    """The lead requests of the account that a domain, further domain or merged account belongs to; those that carry
+    the domain where it is no account's."""
+    company = ProspectCompany.objects.for_domain(domain).first()
+    if company is None:
+        return LeadRequest.objects.filter(account_key=domain)
+    root = _merges().root(company.id)
+    return _leads_of(_families({root: ProspectCompany.objects.values_list("domain", flat=True).get(id=root)}))
+
+
 def _last_leads(family: _Families, through: date | None) -> dict[UUID, datetime]:
     """The newest lead request of each account within the days its sparkline shows, or later."""
     if through is None:

@@ -1,9 +1,8 @@
 """The server-rendered pages: function views that read dashboards and render. The only readers of the clock here."""
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_not_required
@@ -22,7 +21,7 @@ from abm_project.access import is_admin, roles
 from abm_project.charts import score_line, shares
 from abm_project.filters import AccountListForm, ListForm
 from abm_project.request_ids import current as current_request_id
-from registry.csv_cells import escape
+from registry import csv_cells
 
 NIGHT_IS_IN = timedelta(hours=3)  # it begins at 02:00 UTC; before 03:00 the scores of the night before are fresh
 CSV_COLUMNS = (
@@ -87,8 +86,9 @@ def accounts_csv(request: HttpRequest) -> HttpResponseBase:
         return bad_filters(request, form)
     rows = dashboards.every_hot_account(form.chosen(request.user.pk))
     name = f"hot-accounts-{timezone.now():%Y-%m-%d}.csv"
+    cells = ([getattr(row, column) for column in CSV_COLUMNS] for row in rows)
     return StreamingHttpResponse(
-        _csv_lines(rows),
+        csv_cells.lines(CSV_COLUMNS, cells),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -200,24 +200,3 @@ def _columns(chosen: dashboards.AccountFilter) -> list[Column]:
         Column("trend", "30 days"),
         Column("seen", links=(head("last_seen_at", "Last seen"),)),
     ]
-
-
-class _Line:
-    """A file for csv.writer that hands each line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _csv_lines(rows: Iterable[dashboards.HotAccount]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield "\ufeff"  # spreadsheets take a file without it for Latin-1 and garble the ×
-    yield writer.writerow(CSV_COLUMNS)
-    for row in rows:
-        yield writer.writerow([escape(_cell(getattr(row, column))) for column in CSV_COLUMNS])
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, tuple):
-        return "; ".join(map(str, value))
-    return value.isoformat() if isinstance(value, datetime) else value

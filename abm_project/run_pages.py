@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -18,9 +19,16 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from abm_project import run_reads
 from abm_project.access import is_admin
+from abm_project.consequences import rules_in_force
 from abm_project.filters import RunListForm
 from abm_project.pages import bad_filters, failure_page
-from abm_project.run_requests import BackfillForm, RecomputeForm
+from abm_project.run_requests import BackfillForm, DomainForm, RecomputeForm
+from abm_project.unresolved import unresolved
+from accounts.resolution import CannotMerge, add_alias, load_resolver
+from registry.domain_rules import decide
+from registry.models import DomainRule
+from registry.transactions import transact
+from registry.values import SUPPRESSING
 from scoring import jobs
 from scoring.models import JobRun, RunInProgress
 
@@ -110,6 +118,46 @@ def progress(request: HttpRequest, id: UUID) -> HttpResponse:
     if not found.is_live:
         return HttpResponseClientRefresh()
     return render(request, "partials/run_progress.html", {"run": found, "now": now})
+
+
+@for_admins
+@require_http_methods(["GET", "HEAD", "POST"])
+def domains(request: HttpRequest) -> HttpResponse:
+    """Domains that are nobody's, by traffic. A POST decides about one; each decision can be taken back in Admin."""
+    now = timezone.now()
+    form, problem, status = DomainForm(request.POST or None), "", 200
+    if request.method == "POST":
+        status = 400
+        if form.is_valid():
+            try:
+                messages.success(request, _decided(form, now))
+                return redirect("run_domains")
+            except CannotMerge as why:
+                problem = str(why)
+        else:
+            problem = " ".join(text for texts in form.errors.values() for text in texts)
+    context = {"found": unresolved(now), "form": form, "problem": problem, "kinds": sorted(SUPPRESSING), "now": now}
+    return render(request, "unresolved.html", context, status=status)
+
+
+def _decided(form: DomainForm, now: datetime) -> str:
+    """Carry it out; what was done, with the way to take it back."""
+    domain, wanted = form.cleaned_data["domain"], form.cleaned_data["decide"]
+    if wanted == DomainForm.ALIAS:
+        add_alias(form.home, domain)
+        said = f"{domain} counts for {form.home.domain} from the next scores on."
+        address = reverse("admin:accounts_prospectcompany_domains", args=[form.home.pk]) + f"?domain={domain}"
+        return format_html('{} <a href="{}&amp;change=leave">Take it back</a>', said, address)
+    kind = form.cleaned_data["kind"] if wanted == DomainForm.SUPPRESS else wanted
+    transact(partial(decide, {domain: (kind, "")}, now.date()), again=IntegrityError)  # two presses at once are one
+    rule = DomainRule.objects.get(domain=domain, kind=kind)
+    said = f"{domain} is {'suppressed as ' * (kind in SUPPRESSING)}{kind.replace('_', ' ')} from the next scores on."
+    still = load_resolver(rules_in_force(), now.date()).resolve(domain)
+    if still.domain is None:
+        said += f" It counts for no account: it is a {still.reason} domain."
+    return format_html(
+        '{} <a href="{}">Its rule</a>', said, reverse("admin:registry_domainrule_change", args=[rule.pk])
+    )
 
 
 def _found(id: UUID, now: datetime) -> run_reads.Run:

@@ -1,9 +1,13 @@
-"""What an admin may ask for on the Runs page, checked before a run is queued."""
+"""What an admin may ask for on the Runs page, checked before a run is queued or a domain decided."""
 
 import datetime
 from typing import Any
 
 from django import forms
+
+from accounts.domains import normalize_domain_from_url
+from accounts.models import ProspectCompany
+from registry.values import SUPPRESSING, DomainRuleKind
 
 BACKFILL_MAX = 3_660  # ten years: a slip of the finger must not ask for a million dates
 BACKFILL_USUAL = 30
@@ -72,3 +76,33 @@ class BackfillForm(forms.Form):
             "pull": given["pull"],
             "accounts": None,
         }
+
+
+class DomainForm(forms.Form):
+    """What a domain is: further domain of an account, suppressed, personal, or not."""
+
+    ALIAS, SUPPRESS = "alias", "suppress"
+
+    domain = forms.CharField(max_length=253)
+    decide = forms.ChoiceField(
+        choices=[(name, name) for name in (ALIAS, SUPPRESS, DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL)]
+    )
+    account = forms.CharField(required=False, max_length=255)
+    kind = forms.ChoiceField(required=False, choices=[(name, name) for name in sorted(SUPPRESSING)])
+
+    def clean_domain(self) -> str:
+        domain = normalize_domain_from_url(self.cleaned_data["domain"])
+        if domain is None:
+            raise forms.ValidationError("This is no domain.")
+        return domain
+
+    def clean(self) -> None:
+        """An account is named by its domain, or by a further one of it."""
+        wanted = self.cleaned_data.get("decide")
+        if wanted == self.ALIAS:
+            domain = normalize_domain_from_url(self.cleaned_data.get("account"))
+            self.home = ProspectCompany.objects.for_domain(domain).first() if domain else None
+            if self.home is None:
+                self.add_error("account", "There is no such account: write its domain, such as acme.com.")
+        elif wanted == self.SUPPRESS and not self.cleaned_data.get("kind"):
+            self.add_error("kind", "Say as what.")

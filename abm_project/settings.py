@@ -80,6 +80,8 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "corsheaders",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -228,8 +230,28 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["abm_project.api.parsing.StrictJSONParser"],
     "EXCEPTION_HANDLER": "abm_project.api.errors.exception_handler",
+    "DEFAULT_FILTER_BACKENDS": ["abm_project.api.lists.StrictFilters"],
+    "DEFAULT_PAGINATION_CLASS": "abm_project.api.lists.Pages",
+    "DEFAULT_SCHEMA_CLASS": "abm_project.api.description.Description",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "abm_project.api.negotiation.OneFormat",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "NUM_PROXIES": env.int("TRUSTED_PROXIES", default=0),
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Orbit",
+    "VERSION": "1",
+    "DESCRIPTION": "Leads come in, and are read and worked on; jobs are asked for. docs/api.md has examples.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["abm_project.api.auth.HasRole"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "LeadStatus": "ingestion.models.LeadRequest.Status",
+        "RequestType": "ingestion.models.LeadRequest.RequestType",
+        "RunState": "scoring.models.JobRun.State",
+    },
 }
 
 # --- The public hook --------------------------------------------------------------------------------------------------

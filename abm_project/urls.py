@@ -4,23 +4,29 @@ from django.contrib import admin
 from django.urls import path
 
 from abm_project import failures, health, pages, run_pages
-from abm_project.api import hook, jobs
+from abm_project.api import hook, jobs, leads, schema
 
 urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
     path("accounts.csv", pages.accounts_csv, name="accounts_csv"),
     path("accounts/<str:domain>", pages.account, name="account"),
     path("runs", run_pages.runs, name="runs"),
+    path("runs/domains", run_pages.domains, name="run_domains"),
     path("runs/<uuid:id>", run_pages.run, name="run"),
     path("runs/<uuid:id>/row", run_pages.row, name="run_row"),
     path("runs/<uuid:id>/progress", run_pages.progress, name="run_progress"),
     path("login", pages.login, name="login"),
     path("logout", pages.logout, name="logout"),
     path("api/hooks/lead-requests", hook.LeadHook.as_view()),
+    path("api/abm/lead-requests", leads.LeadList.as_view()),
+    path("api/abm/lead-requests.csv", leads.LeadsCSV.as_view()),
+    path("api/abm/lead-requests/<uuid:id>", leads.LeadDetail.as_view()),
     path("api/abm/jobs", jobs.JobList.as_view()),
     path("api/abm/jobs/recompute-intent", jobs.RecomputeIntent.as_view()),
     path("api/abm/jobs/<uuid:id>", jobs.JobDetail.as_view()),
     path("api/abm/jobs/<uuid:id>/publish", jobs.PublishNight.as_view()),
+    path("api/schema/", schema.SchemaView.as_view(), name="schema"),
+    path("api/docs/", schema.DocsView.as_view(), name="api_docs"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("admin/login/", pages.admin_login),  # before Django admin's own: one login page, one way out

@@ -1,55 +1,41 @@
-"""Accounts, their further domains and people. Scores are never edited; merges and aliases can be taken back."""
+"""Accounts and people. Scores are never edited. Which domains belong to an account is decided on a page of
+abm_project, which shows first what it would do."""
 
+import base64
+import binascii
+from io import BytesIO
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
 
+from accounts.csv_import import COLUMNS, NotACsvFile, import_accounts
 from accounts.domains import normalize_domain_from_url
-from accounts.models import CompanyDomain, Contact, ContactIdentity, IntentSignal, ProspectCompany
-from accounts.resolution import CannotMerge, add_alias, unmerge
+from accounts.models import Contact, ContactIdentity, IntentSignal, ProspectCompany
 from registry.read_only import ReadOnlyAdmin
 from registry.strict_admin import StrictAdmin
 
+UPLOAD_MAX = 1_500_000  # bytes; the confirming form carries the file back, and Django takes 2.5 MB
+SHOWN = 500  # lines of an upload
+
 
 class ProspectCompanyForm(forms.ModelForm):
-    """The account, and one domain to add to it."""
-
-    further_domain = forms.CharField(
-        required=False,
-        max_length=255,
-        help_text="A further domain of this account. One that is an account already is merged into this one. "
-        "Both act on all history with the next scores, and both can be taken back.",
-    )
-
     def clean_domain(self) -> str:
-        return _canonical(self.cleaned_data["domain"])
-
-    def clean_further_domain(self) -> str:
-        text: str = self.cleaned_data["further_domain"]
-        return _canonical(text) if text else ""
+        return canonical(self.cleaned_data["domain"])
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
     domain = normalize_domain_from_url(text)
     if domain is None:
         raise forms.ValidationError("Write a domain such as example.com.")
     return domain
-
-
-class CompanyDomainInline(admin.TabularInline):
-    """The further domains: taken back here, added by the field above, which knows about merges."""
-
-    model = CompanyDomain
-    extra = 0
-    fields = ("domain", "created_at")
-    readonly_fields = ("domain", "created_at")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(ProspectCompany)
@@ -76,8 +62,6 @@ class ProspectCompanyAdmin(StrictAdmin):
     list_select_related = ("owner", "merged_into")
     search_fields = ("domain", "name", "domains__domain")
     ordering = ("-intent_score", "-score_30d_raw", "domain")
-    inlines = (CompanyDomainInline,)
-    actions = ("take_merge_back",)
     show_full_result_count = False
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     scores = (
@@ -95,7 +79,7 @@ class ProspectCompanyAdmin(StrictAdmin):
         "score_updated_at",
     )
     fieldsets = (
-        (None, {"fields": ("domain", "name", "owner", "further_domain", "merged_into", "suppressed_as")}),
+        (None, {"fields": ("domain", "name", "owner", "merged_into", "suppressed_as")}),
         ("Salesforce", {"fields": ("salesforce_account_id", "salesforce_account_url", "salesforce_owner_id")}),
         ("Scores", {"fields": scores}),
     )
@@ -109,18 +93,56 @@ class ProspectCompanyAdmin(StrictAdmin):
         if "name" in form.changed_data:
             obj.name_source = ProspectCompany.NameSource.ADMIN  # an admin's name is not replaced by a lead's
         super().save_model(request, obj, form, change)
-        if form.cleaned_data.get("further_domain"):
-            try:
-                add_alias(obj, form.cleaned_data["further_domain"])
-            except CannotMerge as why:
-                self.message_user(request, str(why), messages.ERROR)
 
-    @admin.action(description="Take the merge of the chosen accounts back", permissions=["change"])
-    def take_merge_back(self, request: HttpRequest, queryset: QuerySet[ProspectCompany]) -> None:
-        merged = list(queryset.filter(merged_into__isnull=False))
-        for company in merged:
-            unmerge(company)
-        self.message_user(request, f"{len(merged)} accounts stand on their own again from the next scores on.")
+    def get_urls(self) -> list[URLPattern]:
+        upload = self.admin_site.admin_view(self.import_view)
+        return [path("import/", upload, name="accounts_prospectcompany_import"), *super().get_urls()]
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        """A file comes twice: chosen, which shows what each line would do, and carried back by the confirming form."""
+        if not (self.has_add_permission(request) and self.has_change_permission(request)):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Import accounts",
+            "opts": self.opts,
+            "columns": COLUMNS,
+        }
+        if request.method == "POST":
+            try:
+                content = sent_file(request)
+                confirmed = "content" in request.POST
+                report = import_accounts(BytesIO(content), timezone.now().date(), dry_run=not confirmed)
+            except (NotACsvFile, forms.ValidationError) as why:
+                context["problem"] = " ".join(getattr(why, "messages", [str(why)]))
+            else:
+                if confirmed and not report.refused:
+                    counts = ", ".join(f"{number:,} {word}" for word, number in report.counts.items() if number)
+                    self.message_user(request, f"Imported: {counts}. It counts from the next scores on.")
+                    return redirect("admin:accounts_prospectcompany_changelist")
+                telling = [line for line in report.lines if line.does or line.problems]
+                context |= {
+                    "report": report,
+                    "lines": sorted(telling, key=lambda line: (not line.problems, line.number))[:SHOWN],
+                    "untold": len(telling) - SHOWN,
+                    "content": "" if report.refused else base64.b64encode(content).decode(),
+                }
+        status = 400 if context.get("problem") or (context.get("report") and not context["content"]) else 200
+        return TemplateResponse(request, "admin/accounts/prospectcompany/import.html", context, status=status)
+
+
+def sent_file(request: HttpRequest) -> bytes:
+    if "content" in request.POST:
+        try:
+            return base64.b64decode(request.POST["content"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise forms.ValidationError("Choose the file again.") from error
+    file = request.FILES.get("file")
+    if file is None:
+        raise forms.ValidationError("Choose a file.")
+    if file.size > UPLOAD_MAX:
+        raise forms.ValidationError("The file is larger than 1.5 MB. Import it with manage.py import_accounts.")
+    return bytes(file.read())
 
 
 class ContactIdentityInline(admin.TabularInline):

@@ -8,9 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 
 from accounts.domains import (
@@ -28,6 +30,10 @@ MAILBOXES = (DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL)
 
 class CannotMerge(Exception):
     """The merge or alias would make no sense; the text says why."""
+
+
+class MergedElsewhere(CannotMerge):
+    """The account is merged into another one: to move it, say so."""
 
 
 class Resolution(NamedTuple):
@@ -117,14 +123,24 @@ class Resolver:
         return (registrable_domain(key) or key) if self.scope == "registrable" else key
 
 
-def load_resolver(domain_rules: Iterable[DomainRuleValue], as_of: date) -> Resolver:
-    """The resolver of today's aliases and merges with these domain rules, as of a day (rules can expire)."""
+def load_resolver(
+    domain_rules: Iterable[DomainRuleValue], as_of: date, instead: Mapping[str, str | None] = MappingProxyType({})
+) -> Resolver:
+    """The resolver of today's aliases and merges with these domain rules, as of a day (rules can expire).
+
+    `instead`: what is only proposed, {domain: the account it shall belong to, or None to stand on its own}.
+    """
     merged = dict(
         ProspectCompany.objects.filter(merged_into__isnull=False).values_list("domain", "merged_into__domain")
     )
-    aliases = CompanyDomain.objects.values_list("domain", "prospect_company__domain")
+    aliases = dict(CompanyDomain.objects.values_list("domain", "prospect_company__domain"))
+    for domain, owner in instead.items():
+        merged.pop(domain, None)
+        aliases.pop(domain, None)
+        if owner is not None:
+            merged[domain] = owner
     homes = {domain: root_of(parent, merged) for domain, parent in merged.items()}
-    homes |= {domain: root_of(owner, merged) for domain, owner in aliases}
+    homes |= {domain: root_of(owner, merged) for domain, owner in aliases.items()}
     return Resolver(homes, DomainRules.in_force(domain_rules, as_of), settings.ACCOUNT_KEY_SCOPE)
 
 
@@ -142,20 +158,32 @@ def resolution_settings() -> dict[str, str]:
     return {"scope": settings.ACCOUNT_KEY_SCOPE, "shipped_lists": SHIPPED_VERSION}
 
 
-def merge(company: ProspectCompany, into: ProspectCompany) -> None:
-    """Point `company` at `into`: nothing moves, its domains count for the other account from the next scores on."""
+def merge(company: ProspectCompany, into: ProspectCompany, *, move: bool = False) -> None:
+    """Point `company` at `into`: nothing moves, its domains count for the other account from the next scores on.
+
+    MergedElsewhere when it points at a third account, unless it shall `move`.
+    """
     with transaction.atomic():
-        # Locked in the order of their domains, so that two opposite merges at once cannot make a cycle.
-        both = ProspectCompany.objects.select_for_update().filter(pk__in=[company.pk, into.pk]).order_by("domain")
-        list(both)
+        one_merge_at_a_time()
         merges = dict(ProspectCompany.objects.filter(merged_into__isnull=False).values_list("pk", "merged_into"))
+        present = merges.get(company.pk)
         above: Any = into.pk
         while above is not None:
             if above == company.pk:
                 raise CannotMerge(f"{into.domain} belongs to {company.domain} already.")
             above = merges.pop(above, None)
+        if present not in (None, into.pk) and not move:
+            elsewhere = ProspectCompany.objects.get(pk=present)
+            raise MergedElsewhere(f"{company.domain} is merged into {elsewhere.domain} already: take that back first.")
         company.merged_into = into
         company.save(update_fields=["merged_into", "updated_at"])
+
+
+def one_merge_at_a_time() -> None:
+    """Wait for other merges, until the transaction ends. Locks on the accounts alone would not do: merges of quite
+    different accounts can close a ring together, through those that were merged before."""
+    table = ContentType.objects.get_for_model(ProspectCompany)  # a row that is always there, and nobody else locks
+    ContentType.objects.select_for_update().get(pk=table.pk)
 
 
 def unmerge(company: ProspectCompany) -> None:
@@ -164,14 +192,15 @@ def unmerge(company: ProspectCompany) -> None:
     company.save(update_fields=["merged_into", "updated_at"])
 
 
-def add_alias(company: ProspectCompany, text: str) -> None:
-    """Make a further domain count for the account. A domain that is an account already is merged instead."""
+def add_alias(company: ProspectCompany, text: str, *, move: bool = False) -> None:
+    """Make a further domain count for the account. A domain that is an account already is merged instead; `move`: also
+    one that is merged into another account."""
     domain = normalize_domain_from_url(text)
     if domain is None:
         raise CannotMerge(f"{text!r} is no domain.")
     other = ProspectCompany.objects.filter(domain=domain).first()
     if other is not None:
-        merge(other, company)
+        merge(other, company, move=move)
         return
     alias, created = CompanyDomain.objects.get_or_create(domain=domain, defaults={"prospect_company": company})
     if not created and alias.prospect_company_id != company.pk:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
 
 from accounts.domains import email_domain, normalize_domain_from_url, registrable_domain
 from accounts.erasure import was_erased
@@ -88,11 +88,20 @@ def alone(key: str, *, seconds: int) -> Iterator[None]:
         cursor.execute("SELECT GET_LOCK(%s, %s)", [name, seconds])
         if cursor.fetchone() != (1,):
             raise InFlight
+    held_by = connection.connection
     try:
         yield
     finally:
+        if connection.connection is held_by:  # else the lock went with its connection: a new one has nothing to release
+            _release(name)
+
+
+def _release(name: str) -> None:
+    try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT RELEASE_LOCK(%s)", [name])
+    except OperationalError:  # what was committed stays, and is answered so
+        log.warning("The database went away after a lead was stored, or refused.")
 
 
 def _store(made: Mapping[str, Any], status: str, expired: LeadRequest | None) -> LeadRequest:
@@ -134,7 +143,8 @@ def tie(lead: LeadRequest) -> None:
 
 def _tie(lead: LeadRequest) -> None:
     company = open_company(lead) if lead.account_key else None
-    contact = known_contact(company, lead) if company and not was_erased(lead.work_email) else None
+    is_known = company and lead.work_email and not was_erased(lead.work_email)  # an erased person's lead has no address
+    contact = known_contact(company, lead) if is_known else None
     lead.prospect_company, lead.contact = company, contact
     fields = {name: getattr(lead, name) for name in ("request_type", "title", "phone", "budget", "timeline")}
     fields |= {name: getattr(lead, name) for name in ("quantity", "location", "message")}
@@ -181,6 +191,29 @@ def known_contact(company: ProspectCompany, lead: LeadRequest) -> Contact:
             defaults={"contact": contact},
         )
     return contact
+
+
+def set_status(lead: LeadRequest, status: str) -> str | None:
+    """Say how far a lead is. The domain whose score changes with it, if one does. In the caller's transaction.
+
+    Spam is nobody's: what becomes spam leaves its account, and what is spam no more finds it.
+    """
+    spam = LeadRequest.Status.SPAM
+    was_spam, is_spam = lead.status == spam, status == spam
+    key = lead.account_key
+    lead.status = status
+    if is_spam and not was_spam:
+        IntentSignal.objects.filter(
+            prospect_company=lead.prospect_company, detail_json__lead_request=str(lead.pk)
+        ).delete()
+        lead.account_key = lead.prospect_company = lead.contact = lead.lead_score = None
+        lead.lead_score_parts_json = []
+    elif was_spam and not is_spam:
+        key = lead.account_key = account_key(lead.organization_website, lead.work_email, lead.submitted_at.date())
+    lead.save()
+    if was_spam and not is_spam:
+        tie(lead)
+    return key if was_spam != is_spam else None
 
 
 def summary(lead: LeadRequest) -> str:

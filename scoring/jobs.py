@@ -8,6 +8,7 @@ number of times at once: that, and not any one message, is what makes the night 
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -100,12 +101,14 @@ def _enqueue(run: JobRun, now: datetime) -> None:
 
 def connect() -> Redis:
     """To the point: one try of REDIS_TIMEOUT_SECONDS. The client's own default would try four times over seconds."""
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=settings.REDIS_TIMEOUT_SECONDS,
-        socket_connect_timeout=settings.REDIS_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+    return _client(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
+
+
+def _client(url: str, seconds: float) -> Redis:
+    return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
+
+
+_kept_client = lru_cache(maxsize=1)(_client)  # for the public door: no new connection for each lead
 
 
 # --- Doing ---
@@ -153,7 +156,8 @@ def rescore_soon(domain: str, *, redis_is_away: bool = False) -> None:
     night heals it, so nothing that fails here is the caller's trouble."""
     if settings.JOBS == "queue" and not redis_is_away:
         try:
-            Queue(QUEUE, connection=connect()).enqueue_call(rescore, args=(domain,), result_ttl=0, ttl=3_600)
+            client = _kept_client(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
+            Queue(QUEUE, connection=client).enqueue_call(rescore, args=(domain,), result_ttl=0, ttl=3_600)
             return
         except RedisError as error:
             log.warning("Redis cannot wake a worker for %s (%s): it is scored here.", domain, type(error).__name__)

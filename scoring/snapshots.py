@@ -210,10 +210,9 @@ def summarise(ids: Sequence[Any], day: date, now: Any) -> None:
     """
     if not ids:
         return
-    latest = "MAX" if connection.vendor == "sqlite" else "GREATEST"
     of = "" if connection.vendor == "sqlite" else "c."  # SQLite wants the bare name, a joined UPDATE the full one
     copied = [f"{of}{mine} = s.{its}" for mine, its in SUMMARY.items()]
-    seen = f"{latest}(COALESCE(s.last_seen_at, c.last_seen_at), COALESCE(c.last_seen_at, s.last_seen_at))"
+    seen = "COALESCE(s.last_seen_at, c.last_seen_at)"
     setting = ", ".join([*copied, f"{of}last_seen_at = {seen}", f"{of}score_updated_at = %s", f"{of}updated_at = %s"])
     joined = "s.prospect_company_id = c.id AND s.date = %s"
     which = f"c.id IN ({', '.join(['%s'] * len(ids))}) AND (c.snapshot_date IS NULL OR c.snapshot_date <= s.date)"

@@ -12,6 +12,12 @@ def quick_passwords(settings):
 
 
 @pytest.fixture(autouse=True)
+def own_counters(settings):
+    """Workers of a test run share one Redis: one that empties its cache would empty the other's, and its queue too."""
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+
+@pytest.fixture(autouse=True)
 def new_process():
     """No test sees the registry that another one cached."""
     loader.clear_cache()

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.factories import make_config, make_fact, make_pull, make_run, make_user, make_weight, score
+from tests.factories import make_config, make_fact, make_lead, make_pull, make_run, make_user, make_weight, score
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,9 @@ ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route) 
 API = [route for route in ROUTES if route.startswith("api/")]
 PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs"))]
 RUNS = [route for route in ROUTES if route.startswith("runs")]
-JOBS = [route for route in API if route.startswith("api/abm/jobs")]
+HOOK = "api/hooks/lead-requests"  # anybody may post a lead; nobody reads one there
+ADMIN_API = [route for route in API if route.startswith("api/abm/jobs") or route.endswith(".csv")]
+SALES_API = [route for route in API if route not in (HOOK, *ADMIN_API)]
 ADMIN = [route for route in ROUTES if route.startswith("admin/")]
 LIST = re.compile("admin/[a-z_]+/[a-z]+/")
 DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/intentsignal)/add/")
@@ -43,6 +45,7 @@ def visit(client):
     make_pull()
     make_fact("acme.example")
     make_run(id=UNKNOWN)
+    make_lead(id=UNKNOWN)
     score()
 
     def every_route(role):
@@ -61,29 +64,31 @@ def is_login(answer):
 
 def test_the_matrix_sees_the_pages_and_the_tables_of_admin():
     assert {"", "accounts.csv", "accounts/<str:domain>"} <= set(PAGES)
-    assert {"runs", "runs/<uuid:id>", "runs/<uuid:id>/row", "runs/<uuid:id>/progress"} == set(RUNS)
+    assert {"", "/domains", "/<uuid:id>", "/<uuid:id>/row", "/<uuid:id>/progress"} == {route[4:] for route in RUNS}
     assert {"admin/accounts/prospectcompany/", "admin/scoring/dailyaccountintent/", "admin/auth/user/"} <= set(ADMIN)
     assert "admin/scoring/jobrun/add/" in filter(DERIVED.fullmatch, ADMIN)
-    assert {"api/abm/jobs", "api/abm/jobs/<uuid:id>"} <= set(API)
+    assert {"api/abm/jobs", "api/abm/jobs/<uuid:id>", "api/abm/lead-requests.csv"} <= set(ADMIN_API)
+    assert {"api/abm/lead-requests", "api/abm/lead-requests/<uuid:id>", "api/schema/", "api/docs/"} <= set(SALES_API)
+    assert HOOK in API
 
 
 def test_a_stranger_is_sent_to_the_login_everywhere_and_refused_by_the_api(visit):
-    assert visit("anonymous") == dict.fromkeys(ROUTES, "login") | dict.fromkeys(API, 403)
+    assert visit("anonymous") == dict.fromkeys(ROUTES, "login") | dict.fromkeys(API, 403) | {HOOK: 405}
 
 
 def test_a_user_without_a_role_sees_nothing(visit):
     seen = visit(None)
 
-    assert {seen[route] for route in PAGES + RUNS + API} == {403}
+    assert {seen[route] for route in PAGES + RUNS + ADMIN_API + SALES_API} == {403}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
 
 
-def test_sales_reads_every_page_but_the_runs_and_nothing_of_admin(visit):
+def test_sales_reads_every_page_but_the_runs_and_leads_but_not_all_at_once_and_nothing_of_admin(visit):
     seen = visit("sales")
 
-    assert {seen[route] for route in PAGES} == {200}
+    assert {seen[route] for route in PAGES + SALES_API} == {200}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
-    assert {seen[route] for route in RUNS + JOBS} == {403}
+    assert {seen[route] for route in RUNS + ADMIN_API} == {403}
 
 
 def test_an_admin_reads_every_page_and_every_list_of_admin_and_only_looks_at_what_is_derived(visit):

@@ -1,14 +1,12 @@
-"""Django admin keeps the promises the pages rely on: staff follows the role, scores are not edited, aliases can be."""
+"""Django admin keeps the promises the pages rely on: staff follows the role and scores are not edited."""
 
 import pytest
 from django.contrib.auth.models import Group, User
 
-from accounts.models import CompanyDomain, ProspectCompany
-from accounts.resolution import merge
+from accounts.models import ProspectCompany
 from tests.factories import make_company, make_snapshot, make_user
 
 pytestmark = pytest.mark.django_db
-NO_DOMAINS = {f"domains-{name}_FORMS": 0 for name in ("TOTAL", "INITIAL")}
 
 
 @pytest.fixture
@@ -24,7 +22,7 @@ def save_user(client, user, *roles, **fields):
 
 
 def save_company(client, company, **fields):
-    data = {"name": company.name, **NO_DOMAINS, **fields}
+    data = {"name": company.name, **fields}
     return client.post(f"/admin/accounts/prospectcompany/{company.pk}/change/", data, follow=True)
 
 
@@ -66,31 +64,6 @@ def test_an_admins_name_of_an_account_is_marked_as_theirs(admin):
     company.refresh_from_db()
 
     assert (company.name, company.name_source, company.intent_score) == ("Acme", "admin", 0)
-
-
-def test_a_further_domain_becomes_an_alias_and_an_account_a_merge_that_can_be_taken_back(admin):
-    company, other = make_company("acme.example"), make_company("other.example")
-    save_company(admin, company, further_domain="https://www.Alias.example/x")
-    save_company(admin, company, further_domain="other.example", **{"domains-TOTAL_FORMS": 0})
-    other.refresh_from_db()
-
-    assert CompanyDomain.objects.get().domain == "alias.example"
-    assert other.merged_into == company
-
-    chosen = {"action": "take_merge_back", "_selected_action": [str(other.pk)]}
-    admin.post("/admin/accounts/prospectcompany/", chosen)
-    other.refresh_from_db()
-    assert other.merged_into is None
-
-
-def test_a_merge_that_makes_no_sense_is_refused_with_the_reason(admin):
-    company, other = make_company("acme.example"), make_company("other.example")
-    merge(company, other)
-
-    assert (
-        "belongs to other.example already"
-        in save_company(admin, company, further_domain="other.example").content.decode()
-    )
 
 
 def test_an_account_with_snapshots_is_not_deleted(admin):

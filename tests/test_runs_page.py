@@ -1,5 +1,6 @@
 """The Runs page of the admins: every run in words, what came of it, and the buttons that ask for more."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,9 +13,22 @@ from django.utils import timezone
 
 from abm_project.run_reads import RunFilter, pulled_days, run, runs
 from abm_project.templatetags.runs import took, whole
+from accounts.models import CompanyDomain
+from accounts.resolution import add_alias
+from registry.models import DomainRule
 from scoring.jobs import due_slot
 from scoring.models import JobRun
-from tests.factories import DAY, at, make_company, make_pull, make_run, make_snapshot, make_user
+from tests.factories import (
+    DAY,
+    at,
+    make_company,
+    make_domain_rule,
+    make_fact,
+    make_pull,
+    make_run,
+    make_snapshot,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 TODAY = DAY + timedelta(days=1)
@@ -446,3 +460,97 @@ def test_a_duration_is_told_in_two_units_at_most(seconds, text):
 
 def test_large_numbers_are_grouped():
     assert [whole(None), whole(0), whole(1_135_500)] == ["", "0", "1,135,500"]
+
+
+# --- Domains that are nobody's ----------------------------------------------------------------------------------------
+@pytest.fixture
+def loose_ends():
+    """A personal and a platform domain with activity, and values that are no domain."""
+    yesterday = timezone.now().date() - timedelta(days=1)
+    make_pull(yesterday, unresolved_json={"not_a_domain": {"events": 9, "examples": {"<b>Acme</b>": 8, "n/a": 1}}})
+    make_pull(yesterday - timedelta(days=1), unresolved_json=["odd"])
+    make_fact("gmail.com", yesterday, ("page_view", "", "", "", "/", 7))
+    make_fact("linkedin.com", yesterday)
+    make_fact("acme.example", yesterday)
+
+
+@pytest.mark.usefixtures("loose_ends")
+def test_domains_that_are_nobodys_stand_by_traffic_with_values_that_are_no_domain(admin):
+    text = shown(admin.get("/runs/domains"))
+
+    assert text.index(">gmail.com</b>") < text.index(">linkedin.com</b>")
+    assert "personal · 7 events on 1 day" in text
+    assert ">acme.example</b>" not in text
+    assert "&lt;b&gt;Acme&lt;/b&gt;" in text
+    make_run()
+    assert 'hx-get="/runs/domains"' in shown(admin.get("/runs"))
+
+
+@pytest.mark.usefixtures("loose_ends")
+@pytest.mark.parametrize(
+    ("sent", "rules", "says"),
+    [
+        ({"decide": "not_personal"}, [("gmail.com", "not_personal")], "gmail.com is not personal from the next scores"),
+        ({"decide": "personal"}, [("gmail.com", "personal")], "gmail.com is personal from the next scores on."),
+        ({"decide": "suppress", "kind": "isp"}, [("gmail.com", "isp")], "gmail.com is suppressed as isp"),
+        ({"decide": "alias", "account": "Acme.test"}, [], "gmail.com counts for acme.example from the next scores on."),
+    ],
+)
+def test_one_press_decides_about_a_domain_and_says_where_it_is_taken_back(admin, sent, rules, says):
+    add_alias(make_company(), "acme.test")
+    answer = admin.post("/runs/domains", {"domain": "gmail.com", **sent}, follow=True)
+
+    assert answer.redirect_chain == [("/runs/domains", 302)]
+    assert list(DomainRule.objects.values_list("domain", "kind")) == rules
+    assert says in shown(answer)
+    way_back = re.search(r'<a href="(/admin/[^"]+)">', shown(answer))[1].replace("&amp;", "&")
+    assert admin.get(way_back).status_code == 200
+    assert CompanyDomain.objects.filter(domain="gmail.com").exists() is (sent["decide"] == "alias")
+
+
+@pytest.mark.usefixtures("loose_ends")
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ({"decide": "alias", "account": "nobody.example"}, "There is no such account"),
+        ({"decide": "alias", "account": ""}, "There is no such account"),
+        ({"decide": "alias", "account": "other.example"}, "gmail.com is a domain of acme.example already."),
+        ({"decide": "suppress"}, "Say as what."),
+        ({"decide": "suppress", "kind": "personal"}, "Select a valid choice"),
+        ({"decide": "anything"}, "Select a valid choice"),
+    ],
+)
+def test_what_cannot_be_decided_says_why_and_keeps_what_was_typed(admin, sent, says):
+    make_company("other.example")
+    make_domain_rule("gmail.com", "personal")
+    if "already" in says:
+        CompanyDomain.objects.create(domain="gmail.com", prospect_company=make_company())
+    answer = admin.post("/runs/domains", {"domain": "gmail.com", **sent})
+
+    assert answer.status_code == 400
+    assert DomainRule.objects.count() == 1
+    assert says in shown(answer)
+    if "already" not in says:  # then it belongs to somebody, and has no line any more
+        assert f'value="{sent.get("account", "")}"' in shown(answer)
+
+
+def test_forty_domains_take_as_many_queries_as_one(admin):
+    def queries():
+        with CaptureQueriesContext(connection) as asked:
+            assert admin.get("/runs/domains").status_code == 200
+        return len(asked)
+
+    yesterday = timezone.now().date() - timedelta(days=1)
+    make_fact("gmail.com", yesterday)
+    one = queries()
+    for number in range(40):
+        make_fact(f"n{number}.linkedin.com", yesterday)
+    assert queries() == one
+
+
+def test_sales_decides_about_no_domain(client):
+    client.force_login(make_user())
+
+    assert client.get("/runs/domains").status_code == 403
+    assert client.post("/runs/domains", {"domain": "gmail.com", "decide": "not_personal"}).status_code == 403
+    assert not DomainRule.objects.exists()

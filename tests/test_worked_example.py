@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from ingestion.events import AccountDay, Cell, LeadMark
+from ingestion.lead_score import FULL, SAID
 from registry.models import ScoreConfig
 from registry.rules import RuleSet
-from registry.seeds import RULES, WEIGHTS
+from registry.seeds import LEAD_WEIGHTS, RULES, WEIGHTS
 from registry.values import Rule, ScoreParameters, Weights
 from scoring.decay import decay, half_life
 from scoring.engine import AccountScore, Classifier, score_account
@@ -293,3 +294,12 @@ def test_the_order_of_facts_and_leads_changes_nothing_to_the_last_bit() -> None:
     back = score_account(turned, backwards(leads), seeded_classifier(), DEFAULTS, AS_OF)
 
     assert there == back
+
+
+# --- The lead score ---------------------------------------------------------------------------------------------------
+def test_the_points_of_a_lead_are_the_seeded_ones_and_reach_beyond_its_end() -> None:
+    stated = {(row["criterion"], row["value"], ""): int(row["points"]) for row in rows("The points of a lead")}
+
+    assert stated == LEAD_WEIGHTS
+    assert sum(stated.values()) - 25 - 15 >= FULL  # a lead has one request type
+    assert {criterion for criterion, _, _ in stated} == {"company_known", "request_type", *SAID}

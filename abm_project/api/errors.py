@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class DatabaseAway(exceptions.APIException):
     status_code = 503
     default_code = "unavailable"
-    default_detail = "The database does not answer at the moment. Nothing was stored. Try again in a few seconds."
+    default_detail = "The database does not answer at the moment. Try again in a few seconds."
     wait = 5  # seconds; Django REST framework makes Retry-After of it
 
 

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
@@ -16,8 +17,10 @@ from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from abm_project.api.description import Problem
 from abm_project.api.parsing import parse, read_body
 from abm_project.api.signatures import is_secret, is_signed
+from abm_project.api.strict import Choice, Flag, Text, Whole, valid
 from abm_project.api.throttles import LeadsFromAddress, LeadsInAll, LeadsUnsigned
 from ingestion.leads import InFlight, KeyReused, ingest_lead_request
 from ingestion.models import LeadRequest
@@ -55,22 +58,7 @@ class Busy(APIException):
     wait = 1  # becomes Retry-After
 
 
-class Text(serializers.CharField):
-    """A string, never a number made into one; null and absent are ''."""
-
-    def __init__(self, max_length: int, **options: Any) -> None:
-        optional = {} if options.get("required") else {"required": False, "allow_blank": True, "default": ""}
-        super().__init__(**optional, max_length=max_length, **options)
-
-    def run_validation(self, data: Any = serializers.empty) -> Any:
-        return super().run_validation("" if data is None and not self.required else data)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
+@extend_schema_field({"type": "string", "pattern": r"^[^@\s]+@[^@\s]+$"})
 class Address(Text):
     """An e-mail address as people have them: one @ and something on both sides. Lower case."""
 
@@ -82,53 +70,63 @@ class Address(Text):
         return address
 
 
-class Whole(serializers.IntegerField):
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class Flag(serializers.BooleanField):
-    def to_internal_value(self, data: Any) -> bool:
-        if not isinstance(data, bool):
-            self.fail("invalid", input=data)
-        return data
-
-
 class Tracking(serializers.Serializer[Any]):
-    posthog_distinct_id = Text(255)
+    """Who the browser was."""
+
+    posthog_distinct_id = Text(255, help_text="`posthog.get_distinct_id()`: ties earlier visits to the account.")
 
 
 class LeadBody(serializers.Serializer[Any]):
-    """The canonical fields (docs/api.md). Others are kept with the payload and set nothing."""
+    """A lead request. Fields that are not named here are kept with the payload and set nothing."""
 
-    work_email = Address(254, required=True)
-    organization_name = Text(255)
-    organization_website = Text(500)
-    first_name = Text(100)
-    last_name = Text(100)
-    title = Text(150)
-    phone = Text(50)
-    service_lane = Text(64)
-    request_type = serializers.ChoiceField(LeadRequest.RequestType.values, default=LeadRequest.RequestType.OTHER)
-    budget = Text(255)
-    timeline = Text(255)
-    quantity = Whole(min_value=0, max_value=QUANTITY_MAX, required=False, allow_null=True, default=None)
-    location = Text(255)
-    message = Text(10_000)
-    consent = Flag(required=False, allow_null=True, default=None)
-    page_url = Text(2_000)
-    referrer = Text(2_000)
-    utm_source = Text(255)
-    utm_medium = Text(255)
-    utm_campaign = Text(255)
-    utm_term = Text(255)
-    utm_content = Text(255)
-    tracking = Tracking(required=False, default=dict)
+    work_email = Address(254, required=True, help_text="Who asks. One @, no space; kept in lower case.")
+    organization_name = Text(255, help_text="As the person wrote it.")
+    organization_website = Text(500, help_text="Its domain names the account; else that of the e-mail does.")
+    first_name = Text(100, help_text="Given name.")
+    last_name = Text(100, help_text="Family name.")
+    title = Text(150, help_text="Role at work, as the person wrote it.")
+    phone = Text(50, help_text="As the person wrote it.")
+    service_lane = Text(64, help_text="The service asked for, such as private_office.")
+    request_type = Choice(
+        LeadRequest.RequestType.values, default=LeadRequest.RequestType.OTHER.value, help_text="What is asked for."
+    )
+    budget = Text(255, help_text="In the person's own words; no number is read from it.")
+    timeline = Text(255, help_text="When, in the person's own words.")
+    quantity = Whole(
+        min_value=0,
+        max_value=QUANTITY_MAX,
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="How many, such as desks or guests.",
+    )
+    location = Text(255, help_text="Where, in the person's own words.")
+    message = Text(10_000, help_text="What the person wrote.")
+    consent = Flag(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Whether the person may be contacted; null: the form did not ask.",
+    )
+    page_url = Text(2_000, help_text="The page with the form.")
+    referrer = Text(2_000, help_text="Where that page was reached from.")
+    utm_source = Text(255, help_text="Of the campaign that led there.")
+    utm_medium = Text(255, help_text="Of the campaign that led there.")
+    utm_campaign = Text(255, help_text="Of the campaign that led there.")
+    utm_term = Text(255, help_text="Of the campaign that led there.")
+    utm_content = Text(255, help_text="Of the campaign that led there.")
+    tracking = Tracking(required=False, default=dict, help_text="Who the browser was.")
 
-    def validate_request_type(self, value: Any) -> str:
-        return str(value)
+
+class Accepted(serializers.Serializer[Any]):
+    """The lead is stored."""
+
+    id = serializers.UUIDField(help_text="The lead request.")
+    received_at = serializers.DateTimeField(help_text="When it was stored, UTC.")
+
+
+def header(name: str, description: str, **options: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description, **options)
 
 
 class LeadHook(APIView):
@@ -141,15 +139,31 @@ class LeadHook(APIView):
         unsigned = settings.LEAD_SECRETS and not self._claims_a_secret()
         return [LeadsUnsigned() if unsigned else LeadsFromAddress(), LeadsInAll()]
 
+    @extend_schema(
+        operation_id="lead_request_post",
+        request=LeadBody,
+        parameters=[
+            header("Idempotency-Key", f"Your id of this lead, at most {KEY_LENGTH} printable characters."),
+            header("X-Lead-Request-Secret", "One of the secrets, from a server over https."),
+            header("X-Orbit-Signature", "Better: `t=<unix seconds>,v1=<hex>`, the HMAC-SHA256 of `t.body`."),
+            header("Idempotency-Replayed", "true: this lead was stored before.", response=[201]),
+        ],
+        responses={
+            201: Accepted,
+            401: OpenApiResponse(Problem, "not_accepted: no valid secret or signature, and no listed origin."),
+            409: OpenApiResponse(Problem, "in_flight: the same Idempotency-Key is being stored this moment."),
+            422: OpenApiResponse(Problem, "idempotency_key_reused: the key stands for another body."),
+            503: OpenApiResponse(Problem, "unavailable or busy: try again after Retry-After seconds."),
+        },
+    )
     def post(self, request: Request) -> Response:
+        """Store a lead. A 201 means that it is committed; the same lead again, within a day, has the same answer."""
         raw = read_body(request._request, request.META)
         self._refuse_strangers(request, raw)
         payload = parse(raw)
         if not isinstance(payload, dict):
             raise ValidationError("Send one JSON object.", "not_an_object")
-        form = LeadBody(data=payload)
-        form.is_valid(raise_exception=True)
-        found = self._ingest(form.validated_data, payload, raw, self._idempotency_key(request))
+        found = self._ingest(valid(LeadBody(data=payload)), payload, raw, self._idempotency_key(request))
         lead = found.lead
         if found.is_new and lead.account_key:
             away = getattr(request, "throttle_store_is_away", False)

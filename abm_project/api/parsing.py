@@ -40,15 +40,19 @@ class StrictJSONParser(BaseParser):
 def read_body(stream: IO[bytes], meta: Mapping[str, Any]) -> bytes:
     """The body's bytes, never more than MAX_BYTES. `meta`: of the WSGI request."""
     refuse_encoding(meta)
+    refuse_chunks(meta)
     length = str(meta.get("CONTENT_LENGTH") or "")
-    if "chunked" in str(meta.get("HTTP_TRANSFER_ENCODING", "")).lower():
-        raise LengthRequired
     if length.isdecimal() and int(length[:20]) > MAX_BYTES:
         raise TooLarge
     raw = stream.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise TooLarge
     return raw
+
+
+def refuse_chunks(meta: Mapping[str, Any]) -> None:
+    if "chunked" in str(meta.get("HTTP_TRANSFER_ENCODING", "")).lower():
+        raise LengthRequired
 
 
 def refuse_encoding(meta: Mapping[str, Any]) -> None:
