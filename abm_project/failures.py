@@ -1,9 +1,12 @@
 """Answers to what fails outside a view's own control: JSON in the one shape under /api/, a page elsewhere."""
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
-from abm_project.api.errors import json_error, wants_json
+from abm_project.api.errors import DatabaseAway, json_error, wants_json
 from abm_project.pages import failure_page
 from abm_project.request_ids import current as current_request_id
 
@@ -29,11 +32,28 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the request: whatever broke (the database, say) must not break the page that says so."""
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return _database_away(request)
     if wants_json(request):
         return json_error(500, "server_error", "server_error", "Something went wrong on our side.")
     detail = "The error is in our log. Try again in a minute; if it stays, give an admin the id below."
-    context = {"status": 500, "title": "Something went wrong", "detail": detail, "request_id": current_request_id.get()}
-    return HttpResponse(render_to_string("error.html", context), status=500)
+    return _page_alone(500, "Something went wrong", detail)
+
+
+def _database_away(request: HttpRequest) -> HttpResponse:
+    """It comes back: whoever asked, a person or a proxy, may ask again soon."""
+    if wants_json(request):
+        answer: HttpResponse = json_error(503, "server_error", DatabaseAway.default_code, DatabaseAway.default_detail)
+    else:
+        detail = "The database does not answer at the moment. Try again in a few seconds."
+        answer = _page_alone(503, "Back in a moment", detail)
+    answer["Retry-After"] = str(DatabaseAway.wait)
+    return answer
+
+
+def _page_alone(status: int, title: str, detail: str) -> HttpResponse:
+    context = {"status": status, "title": title, "detail": detail, "request_id": current_request_id.get()}
+    return HttpResponse(render_to_string("error.html", context), status=status)
 
 
 def _client_error(request: HttpRequest, status: int, code: str, title: str, detail: str) -> HttpResponse:

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import OperationalError
 from django.http import Http404
 from django.test import Client
 from django.urls import path
@@ -36,9 +37,13 @@ class Order(serializers.Serializer):
 
 class Orders(APIView):
     def get(self, request):
-        raise {"missing": Http404, "slow": lambda: Throttled(wait=7), "bug": lambda: ZeroDivisionError("secret")}[
-            request.GET["fail"]
-        ]()
+        failures = {
+            "missing": Http404,
+            "slow": lambda: Throttled(wait=7),
+            "bug": lambda: ZeroDivisionError("secret"),
+            "database": lambda: OperationalError(2013, "secret"),
+        }
+        raise failures[request.GET["fail"]]()
 
     def post(self, request):
         order = Order(data=request.data)
@@ -51,9 +56,15 @@ def broken(request):
     raise ZeroDivisionError("secret")
 
 
+def frozen(request):
+    raise OperationalError(2013, "secret")
+
+
 urlpatterns = [
     path("api/orders", Orders.as_view()),
     path("api/broken", broken),
+    path("api/frozen", frozen),
+    path("frozen", frozen),
     path("broken", broken),
     path("login", pages.login, name="login"),
     path("logout", pages.logout, name="logout"),
@@ -155,3 +166,19 @@ def test_the_page_of_a_bug_needs_no_database(sales, django_assert_num_queries, r
         answer = failures.server_error(rf.get("/"))
 
     assert answer.status_code == 500
+
+
+@pytest.mark.parametrize("address", ["/api/orders?fail=database", "/api/frozen"])
+def test_with_the_database_away_the_api_says_so_and_when_to_come_back(sales, address):
+    answer = sales.get(address)
+
+    shaped(answer, 503, "server_error", "unavailable")
+    assert answer["Retry-After"] == "5"
+
+
+def test_with_the_database_away_a_page_says_so_and_when_to_come_back(sales):
+    answer = sales.get("/frozen")
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "Back in a moment" in answer.content.decode()
+    assert "secret" not in answer.content.decode()

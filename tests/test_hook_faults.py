@@ -1,0 +1,561 @@
+"""The door for leads over real HTTP: gunicorn as docs/operations.md starts it, on a MariaDB and a Redis that are killed
+and frozen under it (reliability 2-4 and 13-16, P1). What needs no fault and no socket stands in test_lead_hook.py.
+"""
+
+import gzip
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from tests.installation import ROOT, Installation, die_with_me
+from tests.test_kills import dev, server  # noqa: F401 - fixtures
+from tests.test_night_processes import OwnRedis, children
+
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif("mysql" not in settings.DATABASES["default"]["ENGINE"], reason="starts a MariaDB of its own"),
+]
+URL = "/api/hooks/lead-requests"
+UNSLOWED = {
+    "LEAD_RATE_PER_ADDRESS": "1000000/min",
+    "LEAD_RATE_UNSIGNED": "1000000/min",
+    "LEAD_RATE_IN_ALL": "1000000/min",
+}
+SERVING = (ROOT / "docs" / "operations.md").read_text().split("\n## Serving\n")[1].split("\n## ")[0]
+(GUNICORN,) = re.findall(r"(?m)^python -m (gunicorn .+)$", SERVING)
+(NGINX,) = re.findall(r"(?s)```nginx\n(.+?)```", SERVING)
+SIGN_IN = """
+from django.test import Client
+from django.contrib.auth.models import User
+client = Client(headers={"host": "localhost"})
+client.force_login(User.objects.get(username="alice"))
+print("sessionid=" + client.cookies["sessionid"].value)
+"""
+TABLES = (
+    "intent_signals", "contact_identities", "lead_requests", "daily_account_intent", "contacts", "prospect_companies",
+)  # fmt: skip
+
+
+# --- The web and who calls it -----------------------------------------------------------------------------------------
+class Web:
+    """The documented gunicorn, on a port of its own."""
+
+    def __init__(self, daemons: Any, home: Installation, directory: Path, **environment: str) -> None:
+        self.home, self.environment = home, home.environment | environment
+        (self.port,) = daemons.free_ports(1)
+        self.log = directory / f"gunicorn-{self.port}.log"
+        self.start()
+
+    def start(self) -> None:
+        command = shlex.split(GUNICORN.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}"))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True, preexec_fn=lambda: die_with_me(1, signal.SIGKILL),
+            )  # fmt: skip
+        wait_until(lambda: self.get("/healthz").status == 200, again=OSError, said=self.said)
+
+    def workers(self) -> list[int]:
+        return children(self.process.pid)
+
+    def kill(self) -> None:
+        """Master and workers in one blow."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def get(self, path: str, **headers: str) -> "Answer":
+        return call(self.port, "GET", path, None, headers)
+
+    def post(self, lead: Any, **headers: Any) -> "Answer":
+        return post(self.port, lead, **headers)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")[-5_000:]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Any
+    raw: bytes
+    seconds: float
+
+    @property
+    def said(self) -> Any:
+        return json.loads(self.raw)
+
+
+def call(port: int, method: str, path: str, body: Any, headers: dict[str, str], source: str = "127.0.0.1") -> Answer:
+    start = time.monotonic()
+    connection = HTTPConnection("127.0.0.1", port, timeout=30, source_address=(source, 0))
+    try:
+        connection.request(method, path, body, {"Host": "localhost", **headers})
+        answer = connection.getresponse()
+        raw = answer.read()
+    finally:
+        connection.close()
+    return Answer(answer.status, answer.headers, raw, time.monotonic() - start)
+
+
+def post(port: int, lead: Any, source: str = "127.0.0.1", **headers: str) -> Answer:
+    body = lead if isinstance(lead, bytes) else json.dumps(lead).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return call(port, "POST", URL, body, {"Content-Type": "application/json", **named}, source)
+
+
+def a_lead(number: object, **fields: Any) -> dict[str, Any]:
+    made = {
+        "work_email": f"ann@c{number}.example",
+        "first_name": "Ann",
+        "last_name": "Archer",
+        "title": "Head of Ops",
+        "organization_name": f"Company {number}",
+        "organization_website": f"https://www.c{number}.example/about",
+        "service_lane": "event_space",
+        "request_type": "reservation",
+        "quantity": 40,
+        "message": f"Request {number}.",
+        "utm_source": "newsletter",
+        "tracking": {"posthog_distinct_id": f"ph-{number}"},
+    }
+    return {**made, **fields}
+
+
+def at_once(works: list[Callable[[], Answer]]) -> list[Answer]:
+    gate = threading.Barrier(len(works))
+
+    def go(work: Callable[[], Answer]) -> Answer:
+        gate.wait()
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(go, works))
+
+
+def wait_until(
+    condition: Callable[[], object], *, again: Any = (), said: Callable[[], str] = str, seconds: float = 30
+) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        with suppress(again):
+            if condition():
+                return
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.05)
+
+
+def assert_one_shape(answer: Answer, status: int, code: str) -> None:
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json"), answer.raw
+    assert set(answer.said) == {"type", "code", "detail", "errors", "request_id"}
+    assert answer.said["code"] == code
+
+
+def ids(home: Installation) -> list[str]:
+    return [str(row[0]) for row in home.query("SELECT id FROM lead_requests")]
+
+
+def counts(home: Installation) -> tuple[int, int, int]:
+    """Companies, contacts, leads."""
+    sql = "SELECT (SELECT COUNT(*) FROM prospect_companies), (SELECT COUNT(*) FROM contacts), COUNT(*)"
+    return home.query(f"{sql} FROM lead_requests")[0]
+
+
+# --- The stage --------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def redis(dev):  # noqa: F811
+    directory = dev.new_directory()
+    made = OwnRedis(dev, directory)
+    yield made
+    made.kill()
+    dev.shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def installed(server, redis):  # noqa: F811
+    address = {"host": "127.0.0.1", "port": server.port, "user": "kills", "password": "kills"}
+    home = Installation(address, REDIS_URL=redis.url, PYTHONUNBUFFERED="1", **UNSLOWED)
+    home.create()
+    return home
+
+
+@pytest.fixture
+def home(installed, redis):
+    installed.empty(*TABLES)
+    redis.client.flushall()
+    return installed
+
+
+@pytest.fixture(scope="module")
+def served(dev, installed, tmp_path_factory):  # noqa: F811
+    made = Web(dev, installed, tmp_path_factory.mktemp("web"))
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def web(served, home):
+    if served.process.poll() is not None:
+        served.start()
+    return served
+
+
+@pytest.fixture(scope="module")
+def cookie(installed):
+    """Of a signed-in user."""
+    installed.run("create_user", "alice", "--role", "internal_admin")
+    return installed.run("shell", "--no-imports", "-c", SIGN_IN).split()[-1]
+
+
+# --- P1: what was answered is there -----------------------------------------------------------------------------------
+def test_p1_after_every_201_the_row_is_there_for_everybody(web, home):
+    for number in range(50):
+        answer = web.post(a_lead(number))
+
+        assert answer.status == 201, answer.raw
+        ((key, company),) = home.query(
+            "SELECT account_key, prospect_company_id IS NOT NULL FROM lead_requests WHERE id = '{id}'".format(
+                **answer.said
+            )
+        )
+        assert (key, company) == (f"c{number}.example", 1)
+
+
+def test_p1_after_every_201_the_row_is_there_though_the_web_is_killed_at_once(web, home):
+    for number in range(4):
+        answer = web.post(a_lead(number))
+        web.kill()
+
+        assert answer.said["id"] in ids(home)
+        web.start()
+        again = web.post(a_lead(number))
+        assert (again.said, again.headers["Idempotency-Replayed"]) == (answer.said, "true")
+    assert counts(home) == (4, 4, 4)
+
+
+def test_p1_after_every_201_the_row_is_there_though_the_database_is_killed_at_once(web, home, server):  # noqa: F811
+    for number in range(3):
+        answer = web.post(a_lead(number))
+        server.kill()
+        server.start()
+
+        assert answer.said["id"] in ids(home)
+        wait_until(lambda number=number: web.post(a_lead(number)).status == 201, said=web.said)
+    assert counts(home) == (3, 3, 3)
+
+
+# --- Row 2: again -----------------------------------------------------------------------------------------------------
+def send_and_die(port: int, lead: dict[str, Any], key: str, patience: float) -> None:
+    """All of the request, then a reset, as of a client that was killed."""
+    body = json.dumps(lead).encode()
+    head = (
+        f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
+    head += f"Idempotency-Key: {key}\r\n" if key else ""
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(head.encode() + b"\r\n" + body)
+        time.sleep(patience)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_reliability_2_a_client_killed_before_it_read_the_answer_sends_again_and_there_is_one_row(web, home, keyed):
+    statuses = []
+    for number in range(20):
+        key = f"key-{number}" if keyed else ""
+        named = {"Idempotency_Key": key} if keyed else {}
+        send_and_die(web.port, a_lead(number), key, patience=number / 1_000)
+
+        answers = [web.post(a_lead(number), **named)]
+        while answers[-1].status == 409:
+            assert len(answers) < 100
+            answers.append(web.post(a_lead(number), **named))
+        statuses += [answer.status for answer in answers]
+        assert answers[-1].status == 201, answers[-1].raw
+    assert set(statuses) <= ({201, 409} if keyed else {201})
+    assert counts(home) == (20, 20, 20)
+
+
+def test_reliability_2_at_once_under_one_key_one_stores_and_the_others_replay_or_are_told_to_wait(web, home):
+    for turn in range(5):
+        answers = at_once([partial(web.post, a_lead(turn), Idempotency_Key=f"key-{turn}")] * 16)
+
+        first = [answer for answer in answers if answer.status == 201 and "Idempotency-Replayed" not in answer.headers]
+        assert len(first) == 1, [answer.status for answer in answers]
+        for answer in answers:
+            if answer.status == 409:
+                assert_one_shape(answer, 409, "in_flight")
+            else:
+                assert (answer.status, answer.said) == (201, first[0].said)
+        other = web.post(a_lead(turn, message="Other."), Idempotency_Key=f"key-{turn}")
+        assert_one_shape(other, 422, "idempotency_key_reused")
+    assert counts(home) == (5, 5, 5)
+
+
+# --- Row 3: at once ---------------------------------------------------------------------------------------------------
+def test_reliability_3_200_identical_leads_at_once_are_one_and_all_get_its_answer(web, home):
+    answers = at_once([partial(web.post, a_lead(1))] * 200)
+
+    assert {answer.status for answer in answers} == {201}, web.said()
+    assert len({answer.raw for answer in answers}) == 1
+    assert counts(home) == (1, 1, 1)
+    assert home.query("SELECT COUNT(*) FROM intent_signals") == [(1,)]
+
+
+@pytest.mark.parametrize("people", [1, 20])
+def test_reliability_3_20_leads_of_one_company_at_once_are_20_leads_of_it(web, home, people):
+    for turn in range(5):
+        site = f"https://www.t{turn}.example"
+        leads = [a_lead(n, work_email=f"p{n % people}@t{turn}.example", organization_website=site) for n in range(20)]
+
+        answers = at_once([partial(web.post, lead) for lead in leads])
+
+        assert [answer.status for answer in answers] == [201] * 20, web.said()
+    assert counts(home) == (5, 5 * people, 100)
+    untied = "SELECT COUNT(*) FROM lead_requests WHERE prospect_company_id IS NULL OR contact_id IS NULL"
+    assert home.query(untied) == [(0,)]
+    assert "Traceback" not in web.said()
+
+
+# --- Row 4: sizes -----------------------------------------------------------------------------------------------------
+def padded(size: int) -> bytes:
+    lead = a_lead(size, note="")
+    lead["note"] = "x" * (size - len(json.dumps(lead)))
+    return json.dumps(lead).encode()
+
+
+def test_reliability_4_a_body_ends_at_64_kb(web, home):
+    assert [web.post(padded(size)).status for size in (65_535, 65_536)] == [201, 201]
+    for size in (65_537, 1_000_000):
+        assert_one_shape(web.post(padded(size)), 413, "too_large")
+    assert counts(home)[2] == 2
+
+
+@pytest.mark.parametrize("size", [300, 70_000])
+def test_reliability_4_a_body_of_no_stated_length_is_refused(web, home, size):
+    chunked = call(
+        web.port, "POST", URL, iter([padded(size)]),
+        {"Content-Type": "application/json", "Transfer-Encoding": "chunked"},
+    )  # fmt: skip
+    assert_one_shape(chunked, 411, "length_required")
+    with socket.create_connection(("127.0.0.1", web.port)) as client:
+        client.sendall(f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n".encode())
+        assert client.recv(4_096).startswith(b"HTTP/1.1 400 ")
+    assert counts(home)[2] == 0
+
+
+def test_reliability_4_a_compressed_body_is_refused_before_it_is_unpacked(web, home):
+    assert_one_shape(web.post(gzip.compress(b"[" * 10_000_000), Content_Encoding="gzip"), 415, "unsupported_media_type")
+    assert counts(home)[2] == 0
+
+
+# --- Row 13: a flood --------------------------------------------------------------------------------------------------
+def test_reliability_13_a_flood_of_one_address_is_turned_away_and_others_are_not(dev, home, tmp_path):  # noqa: F811
+    web = Web(dev, home, tmp_path, LEAD_RATE_PER_ADDRESS="60/min", LEAD_RATE_IN_ALL="100/min")
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda n: web.post(a_lead(n), X_Forwarded_For=f"10.0.0.{n}"), range(200)))
+
+        refused = [answer for answer in answers if answer.status != 201]
+        for answer in refused:
+            assert_one_shape(answer, 429, "throttled")
+            assert 0 < int(answer.headers["Retry-After"]) <= 60
+        assert len(answers) - len(refused) == counts(home)[2]
+        assert counts(home)[2] == 60
+        assert web.post(a_lead("other"), source="127.0.0.2").status == 201
+    finally:
+        web.kill()
+
+
+# --- Row 14: Redis ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("harm", ["killed", "frozen"])
+def test_reliability_14_without_redis_leads_are_stored_hardly_later_and_it_recovers_by_itself(web, home, redis, harm):
+    usual = median(web.post(a_lead(f"u{n}")).seconds for n in range(10))
+
+    redis.kill() if harm == "killed" else redis.daemon.send_signal(signal.SIGSTOP)
+    try:
+        answers = [web.post(a_lead(n)) for n in range(6)] + at_once(
+            [partial(web.post, a_lead(f"p{n}")) for n in range(8)]
+        )
+    finally:
+        redis.start() if harm == "killed" else redis.daemon.send_signal(signal.SIGCONT)
+
+    assert {answer.status for answer in answers} == {201}, web.said()
+    slowest = max(answer.seconds for answer in answers)
+    assert slowest - usual <= 0.7, f"{slowest:.2f} s, usually {usual:.3f} s"
+    assert {answer.said["id"] for answer in answers} < set(ids(home))
+    back = [web.post(a_lead(f"b{n}")) for n in range(10)]
+    assert {answer.status for answer in back} == {201}
+    assert median(answer.seconds for answer in back) < usual + 0.1
+    wait_until(lambda: web.post(a_lead("c")).status == 201 and redis.client.keys("*throttle*"))  # it counts again
+
+
+# --- Row 15: slow bodies ----------------------------------------------------------------------------------------------
+@contextmanager
+def nginx(dev: Any, port: int, directory: Path) -> Iterator[int]:  # noqa: F811
+    """The documented proxy before this port; where it listens."""
+    (own,) = dev.free_ports(1)
+    block = NGINX.replace("listen 443 ssl", f"listen 127.0.0.1:{own}").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    block = re.sub(r"(?m)^ *ssl_.*\n", "", block).replace("orbit.example", "localhost")
+    temporary = "".join(f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (directory / "nginx.conf").write_text(
+        f"daemon off; pid pid; error_log error.log; worker_processes 1; events {{}}\n"
+        f"http {{ access_log off; {temporary}\n{block}}}\n"
+    )
+    directory.chmod(0o755)
+    daemon = dev.launch(directory, ["nginx", "-e", "error.log", "-p", str(directory), "-c", "nginx.conf"])
+    try:
+        dev.wait_for(daemon, directory, own, b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n", b"200 OK")
+        yield own
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+class SlowClients(threading.Thread):
+    """Each sends one byte of its lead a second, until it may send the rest."""
+
+    def __init__(self, port: int, count: int) -> None:
+        super().__init__(daemon=True)
+        self.hurry = threading.Event()
+        self.bodies = [json.dumps(a_lead(f"slow{number}")).encode() for number in range(count)]
+        self.sockets = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
+        for client, body in zip(self.sockets, self.bodies, strict=True):
+            head = f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:1])
+        self.start()
+
+    def run(self) -> None:
+        sent = 1
+        while not self.hurry.wait(1):
+            for client, body in zip(self.sockets, self.bodies, strict=True):
+                client.sendall(body[sent : sent + 1])
+            sent += 1
+        for client, body in zip(self.sockets, self.bodies, strict=True):
+            client.sendall(body[sent:])
+
+    def answers(self) -> set[bytes]:
+        self.hurry.set()
+        self.join()
+        found = set()
+        for client in self.sockets:
+            with client:
+                found.add(client.recv(65_536).split(b"\r\n")[0])
+        return found
+
+
+@pytest.mark.skipif(not any(Path(d, "nginx").exists() for d in ("/usr/sbin", "/usr/bin")), reason="needs nginx")
+def test_reliability_15_clients_that_send_a_byte_a_second_stop_nobody_else(dev, web, home, tmp_path):  # noqa: F811
+    with nginx(dev, web.port, tmp_path) as port:
+        usual = median(post(port, a_lead(f"u{n}")).seconds for n in range(10))
+        slow = SlowClients(port, 50)
+        taken, until, number = [], time.monotonic() + 4, 0
+        while time.monotonic() < until:
+            answer = post(port, a_lead(number := number + 1))
+            assert answer.status == 201
+            taken += [answer.seconds, call(port, "GET", "/login/", None, {}).seconds]
+
+        assert max(taken) < 1, f"usually {usual:.3f} s"
+        assert slow.answers() == {b"HTTP/1.1 201 Created"}
+    assert counts(home)[2] == 10 + number + 50
+
+
+# --- Row 16: the database ---------------------------------------------------------------------------------------------
+@contextmanager
+def without_database(server: Any, harm: str) -> Iterator[None]:  # noqa: F811
+    server.kill() if harm == "gone" else server.daemon.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.start() if harm == "gone" else server.daemon.send_signal(signal.SIGCONT)
+
+
+def assert_503_in_time(answers: list[Answer]) -> None:
+    told = [(answer.status, round(answer.seconds, 2), answer.raw[:100]) for answer in answers]
+    assert {answer.status for answer in answers} == {503}, told
+    assert max(answer.seconds for answer in answers) <= 6, told
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+
+
+@pytest.mark.parametrize("harm", ["frozen", "gone"])
+def test_reliability_16_without_the_database_all_get_503_in_time_and_it_recovers_by_itself(
+    web,
+    home,
+    server,  # noqa: F811
+    cookie,
+    harm,
+):
+    page, api = partial(web.get, "/", Cookie=cookie), partial(web.get, "/api/abm/jobs", Cookie=cookie)
+    assert [page().status, api().status, web.post(a_lead("u")).status] == [200, 200, 201]
+
+    with without_database(server, harm):
+        answers = [web.post(a_lead(0)), web.post(a_lead(1))]
+        answers += at_once([partial(web.post, a_lead(n)) for n in range(8)])
+        assert web.get("/healthz").seconds < 1
+
+    assert_503_in_time(answers)
+    for answer in answers:
+        assert_one_shape(answer, 503, "unavailable")
+    wait_until(lambda: web.post(a_lead(0)).status == 201, said=web.said, seconds=10)
+    assert {web.post(a_lead(n)).status for n in range(8)} == {201}
+    assert [page().status, api().status] == [200, 200]
+    assert counts(home) == (9, 9, 9)
+
+
+def test_reliability_16_a_lead_that_the_database_froze_over_is_answered_in_time_and_stored_once(web, home, server):  # noqa: F811
+    """Frozen while leads stream in, so that some are on their way: those who got 503 send again."""
+    unanswered: list[Any] = []
+    answers: list[Answer] = []
+
+    def stream(sender: int) -> None:
+        for number in range(12):
+            lead = a_lead(f"{sender}x{number}")
+            answers.append(web.post(lead))
+            if answers[-1].status != 201:
+                unanswered.append(lead)
+                return
+
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as pool:
+            streams = [pool.submit(stream, sender) for sender in range(4)]
+            wait_until(lambda: len(answers) % 48 > 8 or all(s.done() for s in streams))  # noqa: B023 - asked at once
+            server.daemon.send_signal(signal.SIGSTOP)
+            wait_until(lambda: all(s.done() for s in streams))  # noqa: B023
+            server.daemon.send_signal(signal.SIGCONT)
+        assert {stream.result() for stream in streams} == {None}
+
+    assert unanswered
+    assert_503_in_time([answer for answer in answers if answer.status != 201])
+    for lead in unanswered:
+        wait_until(lambda lead=lead: web.post(lead).status == 201, said=web.said, seconds=10)
+    companies, contacts, leads = counts(home)
+    assert companies == contacts == leads
+    assert {answer.said["id"] for answer in answers if answer.status == 201} <= set(ids(home))
+
+
+@pytest.mark.parametrize("harm", ["frozen", "gone"])
+def test_reliability_16_without_the_database_pages_and_the_internal_api_are_503_in_time_too(web, server, cookie, harm):  # noqa: F811
+    with without_database(server, harm):
+        answers = at_once([partial(web.get, path, Cookie=cookie) for path in ("/", "/api/abm/jobs")])
+
+    assert_503_in_time(answers)
