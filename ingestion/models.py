@@ -133,6 +133,9 @@ class ActivityPull(Record):
     seconds = models.FloatField(default=0)
     read_at = models.DateTimeField(null=True, blank=True, help_text="When PostHog last gave all of it.")
     message = models.TextField(blank=True, default="")
+    accepted_by = models.CharField(
+        max_length=150, blank=True, default="", help_text="Who published the day although it has very few events."
+    )
 
     class Meta:
         db_table = "activity_pulls"

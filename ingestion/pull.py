@@ -162,9 +162,9 @@ def _keep(read: DayRead, site: Site, now: datetime, guard: Callable[[], None]) -
 # --- The brake ----------------------------------------------------------------------------------------------------
 def hold_low_volume(day: date) -> str:
     """Set the day aside if it has far fewer events than the same weekday of the four weeks before: no score is made of
-    it then. Why, or '' where all is well or nothing to compare with."""
+    it then. Why, or '' where all is well, nothing is there to compare with, or somebody has accepted the day."""
     before = [day - timedelta(weeks=week) for week in range(1, WEEKS + 1)]
-    of_day = ActivityPull.objects.filter(date=day, state=ActivityPull.State.PULLED)
+    of_day = ActivityPull.objects.filter(date=day, state=ActivityPull.State.PULLED, accepted_by="")
     events = of_day.values_list("events", flat=True).first()
     known = list(
         ActivityPull.objects.filter(date__in=before, state=ActivityPull.State.PULLED).values_list("events", flat=True)
@@ -177,6 +177,11 @@ def hold_low_volume(day: date) -> str:
     )
     of_day.update(state=ActivityPull.State.HELD, message=why)
     return why
+
+
+def accept(day: date, by: str) -> None:
+    """The day counts as it is, also when it is read again later."""
+    ActivityPull.objects.filter(date=day).update(accepted_by=by)
 
 
 def is_low(events: int, before: Sequence[int]) -> bool:

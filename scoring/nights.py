@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.naming import name_by_group
 from ingestion.leads import tie_loose_leads
 from ingestion.posthog import PostHogClient, connect
-from ingestion.pull import Pulled, days_to_read, hold_low_volume, pull
+from ingestion.pull import Pulled, accept, days_to_read, hold_low_volume, pull
 from ingestion.site import Site
 from scoring.models import PULL, DailyAccountIntent, JobRun
 from scoring.people import see_people
@@ -35,13 +35,16 @@ class Source:
 def perform_night(run: JobRun, now: datetime) -> None:
     """Pull, recompute, names and people: all that is due.
 
-    A second attempt goes on where the first ended: days that were read since 02:00 are not read again.
+    The night of a slot scores the day before it, whenever it is done: one that is tried again after midnight is still
+    the night of its slot. A second attempt goes on where the first ended: days read since 02:00 are not read again.
     """
+    assert run.slot is not None, "a night has a slot"
     with ending(run):
         result: dict[str, object] = {"tied": tie_loose_leads()}
-        since = datetime.combine(run.slot, NIGHT_HOUR) if run.slot else run.queued_at
-        source = pull_days(run, days_to_read(now.date(), since), now, result) if is_configured() else None
-        as_of = last_full_day(now)
+        as_of, source = run.slot - timedelta(days=1), None
+        if is_configured():
+            days = days_to_read(run.slot, since=datetime.combine(run.slot, NIGHT_HOUR))
+            source = pull_days(run, days, as_of, now, result)
         check_window(as_of, now.date())  # first: a night that cannot score its own date changes no score at all
         dates, skipped = backfill_dates(as_of, unpublished(as_of), now.date())
         result |= recompute_dates(run, dates, now, skipped=skipped).as_json()
@@ -57,7 +60,8 @@ def perform_recompute(run: JobRun, now: datetime) -> None:
         as_of = date.fromisoformat(asked["date"]) if asked.get("date") else last_full_day(now)
         source = None
         if asked.get("pull"):
-            source = pull_days(run, days_to_read(now.date(), run.queued_at), now, result)
+            days = days_to_read(now.date(), since=run.queued_at)
+            source = pull_days(run, days, last_full_day(now), now, result)
         dates, skipped = [as_of], dict[date, str]()
         if asked.get("backfill"):
             dates, skipped = backfill_dates(as_of, asked["backfill"], now.date())
@@ -88,7 +92,7 @@ def run_pull(
 
 def _pull_alone(run: JobRun, days: list[date], now: datetime, on_progress: Callable[[Pulled], None]) -> None:
     result: dict[str, object] = {}
-    source = pull_days(run, days, now, result, on_progress)
+    source = pull_days(run, days, last_full_day(now), now, result, on_progress)
     result["named"] = name_by_group(source.site.names(), now, run.heartbeat)
     run.succeed(result, timezone.now())
 
@@ -101,11 +105,12 @@ def is_configured() -> bool:
 def pull_days(
     run: JobRun,
     days: list[date],
+    newest: date,
     now: datetime,
     result: dict[str, object],
     on_progress: Callable[[Pulled], None] = lambda pulled: None,
 ) -> Source:
-    """As a part of a run. Held when the newest day looks broken, unless somebody accepted it."""
+    """As a part of a run. Held when the `newest` day looks broken, unless somebody accepted it."""
     client = connect()
     site = None
     for pulled in pull(client, days, now, guard=run.heartbeat):
@@ -114,10 +119,10 @@ def pull_days(
         run.result_json = result
         site = pulled.site
         on_progress(pulled)
-    if not JobRun.objects.get(pk=run.pk).params_json.get("accepted_by"):  # perhaps a moment ago
-        why = hold_low_volume(last_full_day(now))
-        if why:
-            raise Held(why)
+    if accepted_by := JobRun.objects.get(pk=run.pk).params_json.get("accepted_by"):  # perhaps a moment ago
+        accept(newest, accepted_by)
+    if why := hold_low_volume(newest):
+        raise Held(why)
     return Source(client, site)
 
 

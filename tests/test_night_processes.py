@@ -12,7 +12,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from urllib.error import HTTPError, URLError
@@ -58,9 +58,10 @@ from django.test import Client
 from abm_project.access import give_role
 ann, _ = User.objects.get_or_create(username="ann")
 give_role(ann, "internal_admin")
-client = Client(headers={"host": "localhost"})
+client = Client(headers={{"host": "localhost"}})
 client.force_login(ann)
-answer = client.post("/api/abm/jobs/recompute-intent", {"backfill": 3}, content_type="application/json")
+body = {{"date": "{day}", "backfill": 3}}
+answer = client.post("/api/abm/jobs/recompute-intent", body, content_type="application/json")
 assert answer.status_code == 202, answer.content
 """
 DONE = "SELECT COUNT(*) FROM job_runs WHERE kind = 'night' AND state = 'done'"
@@ -149,6 +150,11 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def scored_day() -> date:
+    """What the due night scores, before 02:00 UTC as well as after."""
+    return due_slot(datetime.now(UTC)) - timedelta(days=1)
+
+
 def count(home: Installation, sql: str) -> int:
     return home.query(sql)[0][0]
 
@@ -177,9 +183,8 @@ def redis(dev):  # noqa: F811
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory):
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
     path = tmp_path_factory.mktemp("nights") / "export.jsonl"
-    return write_events(path, yesterday, days=35, accounts=150, seed=3)
+    return write_events(path, scored_day(), days=35, accounts=150, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +194,7 @@ def scored(redis, export):
     quick = QUICK | {"REDIS_URL": redis.url}
     with installation({**address, "user": DATABASE["USER"], "password": DATABASE["PASSWORD"]}, **quick) as home:
         home.run("import_activity", export)
-        home.run("recompute_intent", "--backfill", "30")
+        home.run("recompute_intent", "--date", scored_day(), "--backfill", "30")
         values = home.scores()
         assert len(values["snapshots"]) > 1_000
         yield home, values, home.scores(*OF_ONE_INSTALLATION)
@@ -243,7 +248,7 @@ def test_two_schedulers_and_two_workers_far_from_utc_make_one_night_once(home, c
 def test_spec_step_8_the_manual_call_is_enqueued_and_runs_on_a_real_worker(home, crew):
     crew.workers(KOLKATA)
 
-    home.run("shell", "--no-imports", "-c", MANUAL_CALL)
+    home.run("shell", "--no-imports", "-c", MANUAL_CALL.format(day=scored_day()))
 
     row = "SELECT state, asked_by, attempt, message FROM job_runs"
     crew.wait_until(lambda: home.query(row) == [("done", "ann", 1, "")])

@@ -15,14 +15,14 @@ from scoring.jobs import due_slot
 from tests.installation import installation, write_events
 from tests.posthog_standin import PostHog, faults
 from tests.test_kills import dev, server  # noqa: F401 - fixtures
-from tests.test_night_processes import DONE, KOLKATA, NEW_YORK, NIGHT, QUICK, Crew, children, count, redis  # noqa: F401
+from tests.test_night_processes import DONE, KOLKATA, NEW_YORK, NIGHT, QUICK, Crew, children, count, redis, scored_day  # noqa: F401
 
 DATABASE = settings.DATABASES["default"]
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.skipif("mysql" not in DATABASE["ENGINE"], reason="kills processes that use a MariaDB server"),
 ]
-YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+YESTERDAY = scored_day()
 DAYS = 59
 TABLES = ("activity_days", "activity_pulls", "daily_account_intent", "prospect_companies", "job_runs")
 OF_THE_PULL = ("source", "unresolved_json", "requests", "bytes", "scanned", "seconds", "read_at")
@@ -68,7 +68,7 @@ def pulled(redis, export, posthog):  # noqa: F811
     with installation({**address, "user": DATABASE["USER"], "password": DATABASE["PASSWORD"]}, **quick) as home:
         first = str(YESTERDAY - timedelta(days=DAYS - 1))
         home.run("import_activity", export, "--from", first, "--to", str(YESTERDAY))
-        home.run("recompute_intent", "--backfill", "30")
+        home.run("recompute_intent", "--date", YESTERDAY, "--backfill", "30")
         yield home, home.facts(*OF_THE_PULL), home.scores()
 
 

@@ -358,6 +358,35 @@ def test_a_held_night_goes_on_when_somebody_lets_it(posthog, quiet):
     assert ActivityPull.objects.get(date=quiet - timedelta(days=1)).state == "pulled"
 
 
+def test_a_day_that_was_let_through_is_not_held_again_when_it_is_read_again(posthog, quiet):
+    hold(quiet)
+    held = JobRun.objects.get()
+    JobRun.objects.publish_anyway(held, at(quiet, 9), "ann")
+    perform_night(JobRun.objects.start(held, at(quiet, 9)), at(quiet, 9))
+    posthog.forget_requests()
+
+    asked = {"date": None, "backfill": None, "restate": False, "pull": True, "accounts": None}
+    again = JobRun.objects.ask("recompute", at(quiet, 10), is_bulk=True, asked_by="bob", params=asked)
+    perform_recompute(JobRun.objects.start(again, at(quiet, 10)), at(quiet, 10))
+
+    assert f"orbit day {quiet - timedelta(days=1)}" in {request.name for request in posthog.requests}
+    assert JobRun.objects.get(pk=again.pk).state == "done"
+    day = ActivityPull.objects.get(date=quiet - timedelta(days=1))
+    assert (day.state, day.accepted_by) == ("pulled", "ann")
+
+
+def test_a_night_that_is_tried_again_after_midnight_is_still_the_night_of_its_slot(posthog, quiet):
+    hold(quiet)
+    late = at(quiet + timedelta(days=1), 1)
+    posthog.capture([*visits(quiet - timedelta(days=1), 500, hour=11), *visits(quiet, 300)])
+
+    run = perform(quiet, late)
+
+    assert (run.state, run.slot) == ("done", quiet)
+    assert published() == days_before(quiet, 2)
+    assert not ActivityPull.objects.filter(date=quiet).exists()
+
+
 def test_a_held_night_goes_on_by_itself_when_the_events_have_come(posthog, quiet):
     hold(quiet)
     posthog.capture(visits(quiet - timedelta(days=1), 500, hour=11))
