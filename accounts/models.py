@@ -47,24 +47,21 @@ class ProspectCompany(Record):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged", editable=False
     )
 
-    # The latest snapshot, repeated here so that lists read one table. The defaults are the database's
-    # too, so that opening an account names none of these columns.
+    # The latest snapshot, repeated here so that lists read one table.
     snapshot_date = models.DateField(null=True, editable=False)
-    intent_score = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
-    intent_stage = models.CharField(max_length=8, default=IntentStage.COLD, db_default=IntentStage.COLD, editable=False)
-    surge_level = models.CharField(
-        max_length=16, default=SurgeLevel.NORMAL, db_default=SurgeLevel.NORMAL, editable=False
-    )
-    surge_ratio = models.FloatField(default=1.0, db_default=1.0, editable=False)
-    top_lane = ExactCharField(max_length=64, default="", db_default="", blank=True, editable=False)
-    top_lane_30d = ExactCharField(max_length=64, default="", db_default="", blank=True, editable=False)
-    score_7d_raw = models.FloatField(default=0.0, db_default=0.0, editable=False)
-    score_30d_raw = models.FloatField(default=0.0, db_default=0.0, editable=False)
-    unique_people_7d = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    is_new = models.BooleanField(default=False, db_default=False, editable=False)
+    intent_score = models.PositiveSmallIntegerField(default=0, editable=False)
+    intent_stage = models.CharField(max_length=8, default=IntentStage.COLD, editable=False)
+    surge_level = models.CharField(max_length=16, default=SurgeLevel.NORMAL, editable=False)
+    surge_ratio = models.FloatField(default=1.0, editable=False)
+    top_lane = ExactCharField(max_length=64, default="", blank=True, editable=False)
+    top_lane_30d = ExactCharField(max_length=64, default="", blank=True, editable=False)
+    score_7d_raw = models.FloatField(default=0.0, editable=False)
+    score_30d_raw = models.FloatField(default=0.0, editable=False)
+    unique_people_7d = models.PositiveIntegerField(default=0, editable=False)
+    is_new = models.BooleanField(default=False, editable=False)
     last_seen_at = models.DateTimeField(null=True, editable=False)
     score_updated_at = models.DateTimeField(null=True, editable=False)
-    suppressed_as = models.CharField(max_length=16, default="", db_default="", blank=True, editable=False)
+    suppressed_as = models.CharField(max_length=16, default="", blank=True, editable=False)
 
     salesforce_account_id = ExactCharField(max_length=18, null=True, blank=True)
     salesforce_account_url = models.URLField(max_length=255, null=True, blank=True)

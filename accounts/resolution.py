@@ -23,9 +23,7 @@ from accounts.domains import (
     registrable_domain,
 )
 from accounts.models import CompanyDomain, ProspectCompany
-from registry.values import SUPPRESSING, DomainRuleKind, DomainRuleValue
-
-MAILBOXES = (DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL)
+from registry.values import MAILBOXES, SUPPRESSING, DomainRuleKind, DomainRuleValue
 
 
 class CannotMerge(Exception):

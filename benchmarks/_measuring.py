@@ -38,6 +38,12 @@ def peak_megabytes() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+def upsert_sql(table: str, columns: tuple[str, ...]) -> str:
+    """What a floor writes rows with, by a bare cursor."""
+    marks, updates = ", ".join(["%s"] * len(columns)), ", ".join(f"{name} = VALUES({name})" for name in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON DUPLICATE KEY UPDATE {updates}"
+
+
 def in_child(script: str, *args: object) -> Any:
     """What `script` prints as JSON on its last line, run with these arguments in a process of its own."""
     done = subprocess.run(

@@ -22,7 +22,7 @@ django.setup()
 
 import orjson
 import requests
-from _measuring import RUNS, machine, medians, peak_megabytes
+from _measuring import RUNS, machine, medians, peak_megabytes, upsert_sql
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -70,10 +70,7 @@ def floor(asked: list[tuple[str, bytes | None]], rows: dict[Any, list[tuple[Any,
     session = requests.Session()
     headers = {"Authorization": f"Bearer {settings.POSTHOG_API_KEY}", "Content-Type": "application/json"}
     days = sorted(rows)
-    marks = ", ".join(["%s"] * len(COLUMNS))
-    upsert = f"INSERT INTO activity_days ({', '.join(COLUMNS)}) VALUES ({marks}) ON DUPLICATE KEY UPDATE " + ", ".join(
-        f"{name} = VALUES({name})" for name in COLUMNS
-    )
+    upsert = upsert_sql("activity_days", COLUMNS)
     each = -(-len(asked) // len(days))
     for number, day in enumerate(days):
         for url, body in asked[number * each : (number + 1) * each]:

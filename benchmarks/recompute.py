@@ -23,7 +23,7 @@ import django
 
 django.setup()
 
-from _measuring import RUNS, in_child, machine, peak_megabytes, seconds
+from _measuring import RUNS, in_child, machine, peak_megabytes, seconds, upsert_sql
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -117,11 +117,6 @@ def floor(companies: list[tuple[Any, ...]], scores: dict[Any, tuple[Any, ...]], 
             cursor.fetchall()
             cursor.executemany(upsert[0], chunk)
             cursor.executemany(upsert[1], [scores[row[key]] for row in chunk])
-
-
-def upsert_sql(table: str, columns: tuple[str, ...]) -> str:
-    marks, updates = ", ".join(["%s"] * len(columns)), ", ".join(f"{name} = VALUES({name})" for name in columns)
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON DUPLICATE KEY UPDATE {updates}"
 
 
 def naive(domains: list[str]) -> None:

@@ -55,10 +55,15 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
+def own_hosts(site_hosts: Collection[str]) -> frozenset[str]:
+    """Hosts as `page_path` takes them."""
+    return frozenset(host.lower().removeprefix("www.") for host in site_hosts)
+
+
 def page_path(properties: dict[str, object], site_hosts: Collection[str] = ()) -> str:
     """The page of an event, without query and fragment (they carry e-mail addresses and tokens).
 
-    `site_hosts` are the product's own, without `www.`; a page elsewhere keeps its host in front: `docs.x.com/api`.
+    `site_hosts` are the product's own (`own_hosts`); a page elsewhere keeps its host in front: `docs.x.com/api`.
     """
     path = text(properties.get("$pathname")) or _url(properties.get("$current_url"))[1]
     if _NOT_PATH.search(path):

@@ -72,7 +72,7 @@ class DayRead:
         if found is None:
             found = self._found[key] = _Found()
         for *what, count in cells:
-            kept = tracked_cell(what, self._site.sent)
+            kept = tracked_cell(what, self._site)
             found.cells[kept] = found.cells.get(kept, 0) + count
         found.people.update(people)
         found.last_second = max(found.last_second, last_second)
@@ -140,7 +140,7 @@ def _count(client: PostHogClient, site: Site, begin: datetime, end: datetime, me
 def _accounts(client: PostHogClient, site: Site, meter: Meter, begin: datetime, end: datetime) -> list[list[Any]]:
     """Every account of a time range, page after page."""
     found: list[list[Any]] = []
-    limit, hosts = settings.POSTHOG_PAGE_ROWS, bool(settings.SITE_HOSTS)
+    limit, hosts = settings.POSTHOG_PAGE_ROWS, bool(site.hosts)
     known = list(site.strangers.get(begin.date(), ()))
     while True:
         text = queries.day(site.source, site.index, hosts=hosts, limit=limit, further=bool(found), known=bool(known))

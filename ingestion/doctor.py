@@ -13,7 +13,7 @@ from accounts.domains import is_personal, normalize_domain_from_url
 from ingestion import queries
 from ingestion.days import instant
 from ingestion.posthog import Meter, PostHogClient, PostHogError, Refused
-from ingestion.site import site_of_settings
+from ingestion.site import NOBODY, site_of_settings
 from ingestion.sources import AccountSource
 
 DAYS = 7
@@ -73,13 +73,12 @@ class Doctor:
 
     def examine(self) -> Diagnosis:
         """PostHogError where not even the first question is answered; its text says what to do."""
-        arriving = self._ask("arriving", queries.arriving(self.site.source, None), queries.EVENT_COLUMNS)
+        self._ask("count", queries.count(), queries.COUNT_COLUMNS, **self._ours())  # the cheapest question there is
         self.found.good(
             f"{settings.POSTHOG_HOST} answers, and the key may query project {settings.POSTHOG_PROJECT_ID}."
         )
         self.group_types()
-        if self.site.index is not None:
-            arriving = self._ask("arriving", queries.arriving(self.site.source, self.site.index), queries.EVENT_COLUMNS)
+        arriving = self._ask("arriving", queries.arriving(self.site.source, self.site.index), queries.EVENT_COLUMNS)
         events = {name: Arriving(*counts) for name, *counts in arriving}
         self.events(events)
         ours = {name: events[name] for name in self.site.sent if name in events}
@@ -181,8 +180,8 @@ class Doctor:
             self._propose(self._elsewhere())
 
     def _emails_of_companies(self) -> int:
-        text, nobody = queries.persons(limit=1_000), "00000000-0000-0000-0000-000000000000"
-        rows = self.client.query("orbit check persons", text, {"after": nobody}, queries.PERSON_COLUMNS, self.meter)
+        text = queries.persons(limit=1_000)
+        rows = self.client.query("orbit check persons", text, {"after": NOBODY}, queries.PERSON_COLUMNS, self.meter)
         found = [email.rpartition("@")[2] for _, email in rows if "@" in email]
         return sum(bool(normalize_domain_from_url(domain)) and not is_personal(domain) for domain in found)
 
@@ -197,12 +196,15 @@ class Doctor:
             keys = self._ask("accounts", queries.busiest(source, index), queries.ACCOUNT_COLUMNS, **self._ours())
             if keys and sum(bool(normalize_domain_from_url(key)) for key, _ in keys) >= len(keys) / 2:
                 yield source
-            elif keys and (prop := domain_property(self._ask("groups", queries.group_properties(index), ("json",)))):
+            elif keys and (prop := self._property("groups", queries.group_properties(index))):
                 yield AccountSource("group_property", name, prop)
-        if prop := domain_property(self._ask("events", queries.event_properties(), ("json",), **self._ours())):
+        if prop := self._property("events", queries.event_properties(), **self._ours()):
             yield AccountSource("property", prop)
         if self._emails_of_companies():
             yield AccountSource("person_email")
+
+    def _property(self, what: str, text: str, **values: object) -> str:
+        return domain_property(self._ask(what, text, queries.PROPERTY_COLUMNS, **values))
 
     def _propose(self, sources: Iterable[AccountSource]) -> None:
         best = next((source for source in sources if source != self.site.source), None)
@@ -232,13 +234,10 @@ def aliased(changes: Mapping[str, str]) -> str:
     return ",".join(f"{sent}={tracked}" for sent, tracked in sorted(aliases.items()))
 
 
-IGNORED = frozenset({"$host", "$referring_domain", "$initial_referring_domain", "$lib", "utm_source"})
-
-
 def domain_property(rows: Iterable[list[Any]]) -> str:
     """The property that most often holds a domain that differs from row to row; '' where none does in half of them.
 
-    A property that is the same everywhere is the site's own host, and a referrer is no account.
+    A property that is the same everywhere is the site's own host. PostHog's own ($…) and campaigns name no account.
     """
     values: dict[str, Counter[str]] = {}
     rows = list(rows)
@@ -248,7 +247,7 @@ def domain_property(rows: Iterable[list[Any]]) -> str:
         except orjson.JSONDecodeError:
             continue
         for name, value in found.items() if isinstance(found, dict) else ():
-            if name not in IGNORED and not name.startswith("$") and isinstance(value, str) and "/" not in value:
+            if name != "utm_source" and not name.startswith("$") and isinstance(value, str) and "/" not in value:
                 domain = normalize_domain_from_url(value)
                 if domain and not is_personal(domain):
                     values.setdefault(name, Counter())[domain] += 1

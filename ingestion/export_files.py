@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from accounts.domains import email_domain, is_personal, is_platform, normalize_domain_from_url
-from ingestion.cells import MAX_ROW_TEXT, What, cta, fit, page_path, person_mark, stored_name
+from ingestion.cells import MAX_ROW_TEXT, What, cta, fit, own_hosts, page_path, person_mark, stored_name
 from ingestion.events import AccountDay, Cell
 from ingestion.sources import (
     EXAMPLES,
@@ -185,7 +185,7 @@ class _Reader:
         now: datetime,
     ) -> None:
         self.source, self.aliases, self.tracked = source, dict(aliases), frozenset(tracked)
-        self.site_hosts = frozenset(host.lower().removeprefix("www.") for host in site_hosts)
+        self.site_hosts = own_hosts(site_hosts)
         self.now = (now - _EPOCH) // _SECOND
         ways = {"group": self._group, "property": self._property, "person_email": _email}
         if source.kind not in ways:

@@ -27,7 +27,7 @@ from registry.transactions import transact
 
 REMEMBERED = timedelta(hours=24)  # how long a key or a body stands for the same lead
 TWIN_SECONDS = 2  # a twin waits so long for the other; below the three seconds of a page's connection
-LANE_LENGTH, SUMMARY_LENGTH = 64, 255
+SUMMARY_LENGTH = 255
 log = logging.getLogger(__name__)
 
 

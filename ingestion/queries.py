@@ -6,7 +6,6 @@ refuses it. Properties come as PostHog keeps them, JSON escapes and all; `ingest
 
 from ingestion.sources import AccountSource
 
-PAGE_ROWS = 50_000  # PostHog silently cuts above it
 IDS = 1_000  # distinct ids in one question
 
 DAY_COLUMNS = ("account", "cells", "people", "last_seen_unix")

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from accounts.domains import email_domain, normalize_domain_from_url
 from ingestion import queries
-from ingestion.cells import What, cta, page_path, stored_name
+from ingestion.cells import What, cta, own_hosts, page_path, stored_name
 from ingestion.posthog import Meter, NotConfigured, PostHogClient, PostHogError, Refused
 from ingestion.sources import AccountSource, sent_names
 from ingestion.tracking import tracked_events
@@ -29,6 +29,7 @@ class Site:
 
     source: AccountSource
     sent: Mapping[str, str]
+    hosts: frozenset[str]
     index: int | None = None
     domains: Mapping[str, str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -109,24 +110,21 @@ def site_of_settings() -> Site:
         source = AccountSource.parse(settings.POSTHOG_ACCOUNT)
     except ValueError as error:
         raise NotConfigured(f"POSTHOG_ACCOUNT: {error}") from error
-    return Site(source, sent_names(tracked_events(), settings.ACTIVITY_EVENT_ALIASES))
+    sent = sent_names(tracked_events(), settings.ACTIVITY_EVENT_ALIASES)
+    return Site(source, sent, own_hosts(settings.SITE_HOSTS))
 
 
-def tracked_cell(what: Sequence[str], sent: Mapping[str, str]) -> What:
+def tracked_cell(what: Sequence[str], site: Site) -> What:
     """A cell as stored, of what PostHog gave of an event: the same as from an export file."""
     name, content_type, lane, click, page, link, server = what
     properties: dict[str, object] = {"$pathname": plain(page), "$current_url": plain(link), "$host": plain(server)}
     return (
-        sent[name],
+        site.sent[name],
         stored_name(plain(content_type)),
         stored_name(plain(lane)),
         cta(plain(click)),
-        page_path(properties, _site_hosts()),
+        page_path(properties, site.hosts),
     )
-
-
-def _site_hosts() -> tuple[str, ...]:
-    return tuple(host.removeprefix("www.") for host in settings.SITE_HOSTS)
 
 
 def plain(said: str) -> str:

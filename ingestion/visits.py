@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
-
 from ingestion import queries
 from ingestion.days import window_values
 from ingestion.events import Cell
@@ -28,7 +26,7 @@ def visits(client: PostHogClient, site: Site, ids: Sequence[str], begin: datetim
     if not ids:
         return
     if len(ids) <= queries.IDS:
-        text = queries.visits(hosts=bool(settings.SITE_HOSTS))
+        text = queries.visits(hosts=bool(site.hosts))
         values = window_values(site, begin, end) | {"clicks": site.clicks, "ids": list(ids)}
         try:
             rows = client.query("orbit people", text, values, queries.VISIT_COLUMNS, site.meter)
@@ -51,7 +49,7 @@ def visits(client: PostHogClient, site: Site, ids: Sequence[str], begin: datetim
 def _visit(row: Sequence[Any], site: Site) -> Visit:
     distinct_id, cells, last_second = row
     try:
-        kept = tuple(Cell(*tracked_cell(what, site.sent), count) for *what, count in cells)
+        kept = tuple(Cell(*tracked_cell(what, site), count) for *what, count in cells)
         return Visit(distinct_id, kept, datetime.fromtimestamp(last_second, UTC))
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise PostHogError(f"PostHog's answer about people has values of another kind ({error}).") from error

@@ -7,9 +7,8 @@ from datetime import date
 from simple_history.utils import bulk_create_with_history, bulk_update_with_history
 
 from registry.models import DomainRule
-from registry.values import SUPPRESSING, DomainRuleKind
+from registry.values import MAILBOXES, SUPPRESSING
 
-MAILBOXES = frozenset({DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL})
 BATCH = 500
 
 

@@ -47,11 +47,8 @@ class DomainRuleKind(StrEnum):
     BOT = "bot"
 
 
-SUPPRESSING = frozenset(DomainRuleKind) - {
-    DomainRuleKind.PERSONAL,
-    DomainRuleKind.NOT_PERSONAL,
-    DomainRuleKind.PLATFORM,
-}
+MAILBOXES = frozenset({DomainRuleKind.PERSONAL, DomainRuleKind.NOT_PERSONAL})
+SUPPRESSING = frozenset(DomainRuleKind) - MAILBOXES - {DomainRuleKind.PLATFORM}
 WEIGHT_MAX = 1000
 PLACEHOLDER = "{{JSON_HERE}}"  # in a prompt template: where the account's facts go
 ANY = "*"  # of a prompt template's lane, persona and stage

@@ -3,6 +3,7 @@
 import pytest
 
 from registry import loader
+from tests.posthog_standin import PostHog
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +22,25 @@ def own_counters(settings):
 def new_process():
     """No test sees the registry that another one cached."""
     loader.clear_cache()
+
+
+# --- PostHog ---
+@pytest.fixture(scope="module")
+def standin():
+    """One for all tests of a file; `posthog` is it, with the settings pointing there."""
+    with PostHog(timezone="US/Pacific", per_minute=None, per_hour=None) as posthog:
+        yield posthog
+
+
+@pytest.fixture
+def posthog(standin, settings):
+    point_at(standin, settings)
+    yield standin
+    standin.faults.clear()
+    standin.forget_requests()
+
+
+def point_at(posthog, settings):
+    settings.POSTHOG_HOST, settings.POSTHOG_API_KEY = posthog.url, posthog.api_key
+    settings.POSTHOG_PROJECT_ID = str(posthog.project_id)
+    settings.POSTHOG_RETRY_SECONDS = 0.001

@@ -16,8 +16,8 @@ from scoring.rollup import CannotScore
 from scoring.runs import Held
 from tests.export_lines import event
 from tests.factories import at, make_config, make_fact, make_person, make_pull, make_snapshot, make_weight, score
-from tests.posthog_standin import PostHog, faults
-from tests.test_pull import asked, days_before, facts, point_at, scores
+from tests.posthog_standin import faults
+from tests.test_pull import asked, days_before, facts, scores
 
 pytestmark = pytest.mark.django_db
 ROOM = 70  # days between the tonights of two tests: they share a stand-in, which forgets nothing
@@ -25,19 +25,10 @@ _tonights = (date(2020, 4, 1) + timedelta(days=ROOM * n) for n in count())
 WORLD = (ProspectCompany, ActivityDay, ActivityPull, DailyAccountIntent, Contact)
 
 
-@pytest.fixture(scope="module")
-def standin():
-    with PostHog(timezone="US/Pacific", per_minute=None, per_hour=None) as posthog:
-        yield posthog
-
-
 @pytest.fixture
-def posthog(standin, settings):
-    point_at(standin, settings)
+def posthog(posthog, settings):
     settings.POSTHOG_REPULL_DAYS = 3
-    yield standin
-    standin.faults.clear()
-    standin.forget_requests()
+    return posthog
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from scoring.people import known_ids, see_people
 from tests.export_lines import event
 from tests.factories import at, make_company, make_config, make_person, make_rule, make_weight
 from tests.posthog_standin import PostHog, faults
-from tests.test_pull import point_at
 
 pytestmark = pytest.mark.django_db
 DAY = date(2026, 11, 21)
@@ -24,14 +23,6 @@ NOW = at(DAY + timedelta(days=1), 2)
 def standin():
     with PostHog(timezone="Asia/Kolkata", per_minute=None) as posthog:
         yield posthog
-
-
-@pytest.fixture
-def posthog(standin, settings):
-    point_at(standin, settings)
-    yield standin
-    standin.faults.clear()
-    standin.forget_requests()
 
 
 @pytest.fixture

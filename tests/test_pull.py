@@ -22,6 +22,7 @@ from registry.seeds import seed
 from scoring.models import DailyAccountIntent, JobRun, LeaseLost, RunInProgress
 from scoring.nights import run_pull
 from scoring.rollup import CannotScore, recompute
+from tests.conftest import point_at
 from tests.export_lines import event, write
 from tests.factories import at, make_company, make_config, make_pull, make_run, make_weight, score
 from tests.posthog_standin import PostHog, faults
@@ -33,19 +34,10 @@ NO_COMPANY = dict.fromkeys("abcde")  # a project has five group types at most: t
 _todays = (date(2020, 4, 1) + timedelta(days=ROOM * n) for n in itertools.count())
 
 
-@pytest.fixture(scope="module")
-def standin():
-    with PostHog(timezone="US/Pacific", per_minute=None, per_hour=None) as posthog:
-        yield posthog
-
-
 @pytest.fixture
-def posthog(standin, settings):
-    point_at(standin, settings)
-    yield standin
-    standin.faults.clear()
-    standin.forget_requests()
-    standin.set(
+def posthog(posthog):
+    yield posthog
+    posthog.set(
         timezone="US/Pacific",
         scopes={"query:read", "group:read"},
         group_types=COMPANY,
@@ -60,12 +52,6 @@ def posthog(standin, settings):
 def today():
     """Of this test alone."""
     return next(_todays)
-
-
-def point_at(posthog, settings):
-    settings.POSTHOG_HOST, settings.POSTHOG_API_KEY = posthog.url, posthog.api_key
-    settings.POSTHOG_PROJECT_ID = str(posthog.project_id)
-    settings.POSTHOG_RETRY_SECONDS = 0.001
 
 
 def days_before(today, count):

@@ -12,7 +12,7 @@ from registry.seeds import seed
 from scoring.rollup import recompute
 from tests.factories import at
 from tests.posthog_standin import PostHog, faults
-from tests.test_pull import COMPANY, NO_COMPANY, asked, facts, forget, imported, point_at, pulls, read, scores
+from tests.test_pull import COMPANY, NO_COMPANY, asked, facts, forget, imported, pulls, read, scores
 
 pytestmark = [pytest.mark.soak, pytest.mark.django_db]
 TODAY = date(2026, 11, 22)
@@ -72,12 +72,9 @@ def standin(written):
 
 
 @pytest.fixture
-def posthog(standin, settings):
-    point_at(standin, settings)
-    yield standin
-    standin.faults.clear()
-    standin.forget_requests()
-    standin.set(timezone="UTC", group_types=COMPANY, longest_range_seconds=None)
+def posthog(posthog):
+    yield posthog
+    posthog.set(timezone="UTC", group_types=COMPANY, longest_range_seconds=None)
 
 
 def test_every_way_to_pull_gives_the_facts_and_scores_of_the_file(posthog, settings, written):

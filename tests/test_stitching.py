@@ -9,26 +9,18 @@ from ingestion.models import ActivityDay, ActivityPull
 from ingestion.posthog import connect
 from ingestion.pull import pull
 from tests.factories import make_company
-from tests.posthog_standin import PostHog, faults
+from tests.posthog_standin import faults
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 22, 2, 30, tzinfo=UTC)
 LAST = date(2026, 11, 21)
 
 
-@pytest.fixture(scope="module")
-def running():
-    with PostHog(timezone="US/Pacific", per_minute=None, per_hour=None) as posthog:
-        yield posthog
-
-
 @pytest.fixture
-def posthog(running, settings):
-    running.reset()
-    running.set(timezone="US/Pacific", per_minute=None, per_hour=None)
-    settings.POSTHOG_HOST, settings.POSTHOG_API_KEY = running.url, running.api_key
-    settings.POSTHOG_PROJECT_ID = str(running.project_id)
-    return running
+def posthog(posthog):
+    posthog.reset()
+    posthog.set(timezone="US/Pacific", per_minute=None, per_hour=None)
+    return posthog
 
 
 def visit(who, age=0, account=None, path="/pricing"):

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from abm_project.api.description import Problem
 from abm_project.api.parsing import parse, read_body
 from abm_project.api.signatures import is_secret, is_signed
-from abm_project.api.strict import Choice, Flag, Text, Whole, valid
+from abm_project.api.strict import OPTIONAL, Choice, Flag, Text, Whole, valid
 from abm_project.api.throttles import LeadsFromAddress, LeadsInAll, LeadsUnsigned
 from ingestion.leads import InFlight, KeyReused, ingest_lead_request
 from ingestion.models import LeadRequest
@@ -95,17 +95,13 @@ class LeadBody(serializers.Serializer[Any]):
     quantity = Whole(
         min_value=0,
         max_value=QUANTITY_MAX,
-        required=False,
-        allow_null=True,
-        default=None,
+        **OPTIONAL,
         help_text="How many, such as desks or guests.",
     )
     location = Text(255, help_text="Where, in the person's own words.")
     message = Text(10_000, help_text="What the person wrote.")
     consent = Flag(
-        required=False,
-        allow_null=True,
-        default=None,
+        **OPTIONAL,
         help_text="Whether the person may be contacted; null: the form did not ask.",
     )
     page_url = Text(2_000, help_text="The page with the form.")

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from abm_project.api import errors
 from abm_project.api.auth import IsInternalAdmin
 from abm_project.api.description import Problem
-from abm_project.api.strict import Domain, Flag, Strict, Whole, sent, valid
+from abm_project.api.strict import OPTIONAL, Domain, Flag, Strict, Whole, sent, valid
 from scoring import jobs
 from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun, RunInProgress
 
@@ -28,17 +28,13 @@ ACCOUNTS_MAX = 1_000
 class RecomputeBody(Strict):
     date = serializers.DateField(
         input_formats=["iso-8601"],
-        required=False,
-        allow_null=True,
-        default=None,
+        **OPTIONAL,
         help_text="The UTC day to score, not in the future. Null: yesterday, the last full day.",
     )
     backfill = Whole(
         min_value=1,
         max_value=BACKFILL_MAX,
-        required=False,
-        allow_null=True,
-        default=None,
+        **OPTIONAL,
         help_text="So many days up to date, oldest first. Null: that day alone.",
     )
     restate = Flag(default=False, help_text="Also rewrite past snapshots that exist.")

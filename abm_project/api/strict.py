@@ -8,6 +8,8 @@ from rest_framework.request import Request
 from abm_project.api.parsing import refuse_chunks
 from accounts.domains import normalize_domain_from_url
 
+OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True, "default": None}
+
 
 class Strict(serializers.Serializer[Any]):
     """What is not understood is refused, never ignored in silence."""
