@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from ingestion.models import ActivityPull
 from scoring.jobs import due_slot
 from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun, JobRunQuerySet
-from scoring.nights import NIGHT_HOUR
+from scoring.nights import NIGHT_BEGINS
 
 PAGE = 50
 NAMED = 20  # domains of a run that are spelled out
@@ -235,7 +235,7 @@ def pulled_days(run: Run) -> tuple[PulledDay, ...]:
     """The days that this run was the last to read, in any of its attempts, newest first."""
     if run.started_at is None or not _pulls(run.kind, dict(run.asked)):
         return ()
-    since = datetime.combine(run.slot, NIGHT_HOUR) if run.slot else min(run.asked_at, run.started_at)
+    since = datetime.combine(run.slot, NIGHT_BEGINS) if run.slot else min(run.asked_at, run.started_at)
     until = {"lte": run.finished_at} if run.finished_at else {}
     read, failed = (
         Q(**{f"{column}__gte": since}, **{f"{column}__{way}": moment for way, moment in until.items()})
@@ -303,8 +303,9 @@ def _title(kind: str, slot: date | None, asked: dict[str, Any]) -> str:
     """`Night of 22 Nov`, `Backfill of 30 dates`, `Recompute of Sat 21 Nov`, `Recompute of acme.example`."""
     if kind == NIGHT and slot:
         return f"Night of {slot.day} {slot:%b}"
-    if kind == PULL and (days := int(_number(asked.get("days")))):
-        return f"Pull of {days} day{'s' if days > 1 else ''}"
+    days = asked.get("days")
+    if kind == PULL and isinstance(days, list) and days:
+        return f"Pull of {len(days)} day{'s' if len(days) > 1 else ''}"
     if kind != RECOMPUTE:
         return kind.replace("_", " ").capitalize()
     domains = asked.get("accounts") or asked.get("domains")

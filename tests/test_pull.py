@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from freezegun import freeze_time
 
+from abm_project import run_reads
 from accounts.models import ProspectCompany
 from accounts.naming import name_by_group
 from ingestion.models import ActivityDay, ActivityPull
@@ -864,7 +865,9 @@ def test_full_reads_days_from_files_again_and_without_it_they_stay(posthog, morn
     posthog.faults.add(faults.answer(402), name=f"orbit count {oldest}")
     with pytest.raises(CommandError, match=f"^{oldest}: "):
         pull_activity("--full")
-    assert JobRun.objects.get().params_json["days"] == [str(day) for day in days_before(morning, 59)]
+    pulled = JobRun.objects.get()
+    assert pulled.params_json["days"] == [str(day) for day in days_before(morning, 59)]
+    assert run_reads.run(pulled.pk, pulled.started_at).title == "Pull of 59 days"
 
 
 def test_the_commands_dry_run_stores_nothing_and_is_no_run(posthog, morning):

@@ -95,7 +95,7 @@ def shown(answer):
     [
         ({"kind": "night", "slot": TODAY}, "Night of 22 Nov"),
         ({"kind": "pull"}, "Pull"),
-        ({"kind": "pull", "params_json": {"from": "2026-10-23", "to": "2026-11-21", "days": 30}}, "Pull of 30 days"),
+        ({"kind": "pull", "params_json": {"days": ["2026-11-20", "2026-11-21"]}}, "Pull of 2 days"),
         ({}, "Recompute"),
         ({"params_json": {"date": "2026-11-21", "backfill": None}}, "Recompute of Sat 21 Nov"),
         ({"params_json": {"date": None, "backfill": 30, "accounts": None}}, "Backfill of 30 dates"),
