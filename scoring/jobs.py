@@ -24,12 +24,11 @@ from rq.exceptions import DuplicateJobError
 
 from registry.loader import RegistryUnusable
 from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun
-from scoring.nights import perform_night, perform_pull, perform_recompute
+from scoring.nights import NIGHT_BEGINS, perform_night, perform_pull, perform_recompute
 from scoring.rollup import CannotScore, recompute
 
 log = logging.getLogger(__name__)
 QUEUE = "default"
-NIGHT_HOUR = 2  # UTC (spec 7)
 LONGEST = timedelta(hours=12)  # of a run; its lease and PostHog's deadlines end it long before
 KINDS: dict[str, Callable[[JobRun, datetime], None]] = {
     NIGHT: perform_night,
@@ -40,7 +39,7 @@ KINDS: dict[str, Callable[[JobRun, datetime], None]] = {
 
 def due_slot(now: datetime) -> date:
     """The UTC day of the latest 02:00 UTC. Reckoned here, since rq-scheduler's cron asks the clock of its machine."""
-    return (now.astimezone(UTC) - timedelta(hours=NIGHT_HOUR)).date()
+    return (now.astimezone(UTC) - timedelta(hours=NIGHT_BEGINS.hour)).date()
 
 
 def reconcile(now: datetime | None = None) -> None:

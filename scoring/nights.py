@@ -21,7 +21,7 @@ from scoring.rollup import check_window, last_full_day
 from scoring.runs import Held, backfill_dates, ending, recompute_dates
 
 KEPT_UP = 30  # dates that a night still makes: of a new installation, and after a standstill
-NIGHT_HOUR = time(2, tzinfo=UTC)
+NIGHT_BEGINS = time(2, tzinfo=UTC)  # spec 7
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def perform_night(run: JobRun, now: datetime) -> None:
         result: dict[str, object] = {"tied": tie_loose_leads()}
         as_of, source = run.slot - timedelta(days=1), None
         if is_configured():
-            days = days_to_read(run.slot, since=datetime.combine(run.slot, NIGHT_HOUR))
+            days = days_to_read(run.slot, since=datetime.combine(run.slot, NIGHT_BEGINS))
             source = pull_days(run, days, as_of, now, result)
         check_window(as_of, now.date())  # first: a night that cannot score its own date changes no score at all
         dates, skipped = backfill_dates(as_of, unpublished(as_of), now.date())

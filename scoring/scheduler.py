@@ -5,7 +5,6 @@ its entries again on every tick and never pushes an overdue one into the future;
 be read is dropped instead of stopping all others. Any number may run. Without Redis it does the jobs itself.
 """
 
-import datetime as dt
 import logging
 import math
 import time
@@ -25,12 +24,14 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq_scheduler import Scheduler
 
-from scoring.jobs import NIGHT_HOUR, QUEUE, connect, due_slot, perform, put_right, reconcile
+from scoring.jobs import QUEUE, connect, due_slot, perform, put_right, reconcile
 from scoring.models import JobRun
+from scoring.nights import NIGHT_BEGINS
 
 log = logging.getLogger(__name__)
 NIGHTLY, REGULAR = "abm-nightly-rollup", "abm-reconcile"
-CRON = f"0 {NIGHT_HOUR} * * *"  # in UTC: Django puts TIME_ZONE, which is never anything else, into the process's TZ
+# In UTC: Django puts TIME_ZONE, which is never anything else, into the process's TZ.
+CRON = f"0 {NIGHT_BEGINS.hour} * * *"
 SEEN = "abm:scheduler:seen"
 
 
@@ -109,7 +110,7 @@ class NightScheduler(Scheduler):
 
 
 def next_night(now: datetime) -> datetime:
-    return datetime.combine(due_slot(now) + timedelta(days=1), dt.time(NIGHT_HOUR), UTC)
+    return datetime.combine(due_slot(now) + timedelta(days=1), NIGHT_BEGINS)
 
 
 def run_with_redis() -> None:
