@@ -266,6 +266,7 @@ def test_domains_that_are_nobodys_are_sound_on_their_page_and_below_the_runs(pag
     sign_in(page, "internal_admin")
     page.goto("/runs")
     page.get_by_text("1,200 events").wait_for()
+    assert page.title() == "Runs · Orbit"  # what is loaded into a page leaves its title
     is_sound(page)
     page.get_by_label("Account of gmail.com").fill("nobody.example")
     page.get_by_role("button", name="Alias gmail.com").click()
