@@ -20,8 +20,7 @@ from registry.models import DomainRule
 from registry.values import DomainRuleValue
 from scoring import evidence
 from scoring.engine import MONTH, AccountScore, Classifier, score_account
-from scoring.models import DailyAccountIntent
-from scoring.rollup import first_seen_earlier, last_full_day
+from scoring.rollup import first_seen_earlier, scored_date
 
 BEST = 20  # accounts that an impact names
 SUMMED = 5_000  # keys whose events are summed; a wildcard over half the internet says "more than"
@@ -241,19 +240,13 @@ def family_change(head: ProspectCompany, domain: str, joins: bool, now: datetime
     return FamilyChange(joins, *sides, as_of, elsewhere, no_scores, apart.rules.unusable(domain) if joins else "")
 
 
-def scored_date(now: datetime) -> date:
-    """The newest date that a night published; before the first one the last full day."""
-    published = DailyAccountIntent.objects.filter(is_provisional=False).order_by("-date")
-    return published.values_list("date", flat=True).first() or last_full_day(now)
-
-
 def _scores(domains: Iterable[str], resolver: Resolver, registry: Registry, as_of: date) -> dict[str, Score]:
     """Of those that are accounts of their own there, and not suppressed."""
     first = as_of - timedelta(days=evidence.REACH)
     own = [domain for domain in domains if resolver.resolve(domain) == (domain, "")]
     keys_of = {domain: evidence.keys_of(domain, resolver, first, as_of) for domain in own}
     found = evidence.read(keys_of, first, as_of)
-    earlier = first_seen_earlier(found, keys_of, registry.parameters, as_of)
+    earlier = first_seen_earlier(found, keys_of, registry.parameters.new_account_days, as_of)
     classifier = Classifier(registry.rule_set(), registry.weights)
     return {
         domain: Score.of(

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from ingestion.models import ActivityPull
 from scoring.jobs import due_slot
-from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun, JobRunQuerySet
+from scoring.models import NIGHT, PREVIEW, PULL, RECOMPUTE, JobRun, JobRunQuerySet
 from scoring.nights import NIGHT_BEGINS
 
 PAGE = 50
@@ -306,6 +306,8 @@ def _title(kind: str, slot: date | None, asked: dict[str, Any]) -> str:
     days = asked.get("days")
     if kind == PULL and isinstance(days, list) and days:
         return f"Pull of {len(days)} day{'s' if len(days) > 1 else ''}"
+    if kind == PREVIEW and asked.get("name"):
+        return f"Preview of {asked['name']}"
     if kind != RECOMPUTE:
         return kind.replace("_", " ").capitalize()
     domains = asked.get("accounts") or asked.get("domains")

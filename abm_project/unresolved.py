@@ -4,12 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from abm_project.consequences import chunks, rules_in_force, scored_date
+from abm_project.consequences import chunks, rules_in_force
 from accounts.resolution import load_resolver
 from ingestion.models import ActivityPull
 from ingestion.sources import NOT_A_DOMAIN
 from scoring import evidence
 from scoring.engine import WEEK
+from scoring.rollup import scored_date
 
 SHOWN = 20
 PAGE = 20_000  # keys at a time: each page walks all of the days' index

@@ -229,6 +229,17 @@ def load_registry() -> Registry:
     return registry
 
 
+def load_proposed(score_config_id: Any) -> Registry:
+    """The registry as it would be if this config were active: its numbers, weights and rules, and what counts for all.
+
+    Read now. RegistryUnusable when a row in it is bad; ScoreConfig.DoesNotExist when the config is gone.
+    """
+    chosen = _read(ScoreConfig.objects.filter(pk=score_config_id), ScoreConfig.parameters)
+    if not chosen:
+        raise ScoreConfig.DoesNotExist("There is no such score config; perhaps somebody deleted it.")
+    return _read_registry_of(chosen)
+
+
 def _last_in_force(bad: RegistryUnusable) -> Registry:
     """The registry of the newest revision that was in force, with the alarm; raises `bad` again when none will do."""
     revision = revisions.last_in_force()
@@ -249,6 +260,11 @@ def _read_registry() -> Registry:
         raise NoActiveConfig
     if len(configs) > 1:
         raise RegistryUnusable(f"{name}: More than one config is active." for name, _ in configs)
+    return replace(_read_registry_of(configs), in_force=True)
+
+
+def _read_registry_of(configs: Named) -> Registry:
+    """With the one config that was read already."""
     parameters: ScoreParameters = configs[0][1]
     rows = {
         "weights": _read_weights(parameters.id),
@@ -261,7 +277,6 @@ def _read_registry() -> Registry:
         _weights(value for _, value in rows["weights"]),
         tuple(value for _, value in rows["rules"]),
         tuple(value for _, value in rows["domain_rules"]),
-        in_force=True,
     )
 
 

@@ -6,6 +6,7 @@ is a unique generated column: MariaDB ignores conditional unique constraints.
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Any
 
 import idna
 from django.core.exceptions import ValidationError
@@ -40,6 +41,15 @@ def demand_slug(field: str, text: str) -> None:
         raise ValidationError({field: f"Write it as events carry it: {slug(text) or 'a name'}."})
 
 
+class ActivatedMeanwhile(Exception):
+    """Another config is active than the one somebody saw; `active` is that one, or None."""
+
+    def __init__(self, active: "ScoreConfig | None") -> None:
+        now = f"{active.name} is active now" if active else "no config is active now"
+        super().__init__(f"Somebody else activated another config meanwhile: {now}. Look again at what changes.")
+        self.active = active
+
+
 class SeededRecord(Record):
     """A row that `seed_registry` may have made. The key is how it knows: a row an admin edits or deletes stays so."""
 
@@ -47,6 +57,13 @@ class SeededRecord(Record):
 
     class Meta:
         abstract = True
+
+
+def _copy(row: SeededRecord, **changes: object) -> Any:
+    """The same values in a new row, which is nobody's seed."""
+    left_out = {"id", "created_at", "updated_at", "seed_key"}
+    fields = [field for field in row._meta.concrete_fields if field.name not in left_out and not field.generated]
+    return type(row)(**{field.name: getattr(row, field.name) for field in fields} | changes)
 
 
 class ScoreConfig(SeededRecord):
@@ -144,15 +161,38 @@ class ScoreConfig(SeededRecord):
     def __str__(self) -> str:
         return f"{self.name} ({self.status})"
 
-    def activate(self) -> None:
-        """Make this the active config and archive the one that was. Nothing else may change which one is active."""
+    def clone(self, name: str) -> "ScoreConfig":
+        """A draft with the same numbers, weights and rules of its own. ValidationError for a name that is taken."""
+        with transaction.atomic():
+            copy = _copy(self, name=name, status=self.Status.DRAFT)
+            copy.full_clean()
+            copy._change_reason = f"Cloned from {self.name}"
+            copy.save()
+            for row in (*self.weights.order_by("pk"), *EventRule.objects.filter(score_config=self).order_by("pk")):
+                made = _copy(row, score_config=copy)
+                made._change_reason = copy._change_reason
+                made.save()
+        return copy
+
+    def activate(self, *, instead_of: object = None) -> None:
+        """Make this the active config and archive the one that was. Nothing else may change which one is active.
+
+        `instead_of`: the key of the config that somebody saw as the active one; ActivatedMeanwhile when another one is.
+        """
         with transaction.atomic():
             # All are locked, in order: of two activations at once the second waits, and sees what the first did.
-            for config in ScoreConfig.objects.select_for_update().order_by("pk"):
-                if config.status == self.Status.ACTIVE and config.pk != self.pk:
-                    config.status = self.Status.ARCHIVED
-                    config.save(update_fields=["status", "updated_at"])
-            self.status = self.Status.ACTIVE
+            configs = list(ScoreConfig.objects.select_for_update().order_by("pk"))
+            active = next((config for config in configs if config.status == self.Status.ACTIVE), None)
+            if instead_of is not None and str(instead_of) != str(active and active.pk):
+                raise ActivatedMeanwhile(active)
+            if self not in configs:
+                raise ScoreConfig.DoesNotExist(f"{self.name} is gone: somebody deleted it.")
+            reason = getattr(self, "_change_reason", None) or "Activated"
+            if active is not None and active.pk != self.pk:
+                active.status = self.Status.ARCHIVED
+                active._change_reason = f"{self.name} was activated"
+                active.save(update_fields=["status", "updated_at"])
+            self.status, self._change_reason = self.Status.ACTIVE, reason
             self.save(update_fields=["status", "updated_at"])
 
     def parameters(self) -> values.ScoreParameters:

@@ -28,6 +28,11 @@ def content(registry: Registry, resolution: dict[str, str]) -> dict[str, Any]:
     }
 
 
+def digest_of(stored: dict[str, Any]) -> str:
+    """The name of a content: the same for the same content, whoever computes it and whether it is kept or not."""
+    return hashlib.sha256(json.dumps(stored, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
 def record(registry: Registry, resolution: dict[str, str]) -> RegistryRevision:
     """The stored revision with this content; made when the content is new.
 
@@ -35,7 +40,7 @@ def record(registry: Registry, resolution: dict[str, str]) -> RegistryRevision:
     draft, a past registry and one that stands in for a broken one leave none.
     """
     stored = content(registry, resolution)
-    digest = hashlib.sha256(json.dumps(stored, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    digest = digest_of(stored)
     revision, _ = RegistryRevision.objects.get_or_create(digest=digest, defaults={"content_json": stored})
     if registry.in_force and last_in_force_id() != revision.pk:
         RegistryRevision.objects.filter(pk=revision.pk).update(in_force_at=timezone.now())

@@ -23,9 +23,11 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 
 from registry.loader import RegistryUnusable
-from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun
+from registry.models import ScoreConfig
+from scoring.models import NIGHT, PREVIEW, PULL, RECOMPUTE, JobRun
 from scoring.nights import NIGHT_BEGINS, perform_night, perform_pull, perform_recompute
 from scoring.rollup import CannotScore, recompute
+from scoring.runs import perform_preview, preview_params
 
 log = logging.getLogger(__name__)
 QUEUE = "default"
@@ -34,6 +36,7 @@ KINDS: dict[str, Callable[[JobRun, datetime], None]] = {
     NIGHT: perform_night,
     RECOMPUTE: perform_recompute,
     PULL: perform_pull,
+    PREVIEW: perform_preview,
 }
 
 
@@ -140,6 +143,19 @@ def ask_recompute(body: dict[str, Any], now: datetime, asked_by: str) -> JobRun:
         return JobRun.objects.ask(RECOMPUTE, now, is_bulk=is_bulk, asked_by=asked_by, params=params)
     finally:
         wake_due(now)  # also one that is in the way because nobody woke it
+
+
+def ask_preview(config: ScoreConfig, as_of: date | None, now: datetime, asked_by: str) -> JobRun:
+    """Queue a preview of the config; `as_of` None: of the newest scored date. One that waits already is that one."""
+    params = preview_params(config, as_of)
+    waiting = JobRun.objects.filter(kind=PREVIEW, state=JobRun.State.QUEUED)
+    try:
+        for run in waiting:
+            if run.params_json == params:
+                return run
+        return JobRun.objects.ask(PREVIEW, now, is_bulk=False, asked_by=asked_by, params=params)
+    finally:
+        wake_due(now)
 
 
 def publish_anyway(run: JobRun, now: datetime, asked_by: str) -> bool:

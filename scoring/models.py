@@ -12,12 +12,13 @@ from django.db.models.functions import Now
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from accounts.models import ProspectCompany
-from registry.columns import ExactCharField, Record, new_id
+from registry.columns import AsciiCharField, ExactCharField, Record, new_id
 from registry.models import RegistryRevision, ScoreConfig, one_when
 from registry.transactions import transact
 from registry.values import IntentStage, SurgeLevel
+from scoring.moves import Impact
 
-NIGHT, RECOMPUTE, PULL = "night", "recompute", "pull"
+NIGHT, RECOMPUTE, PULL, PREVIEW = "night", "recompute", "pull", "preview"
 ATTEMPTS = 3  # of a run that somebody asked for; a night is tried until it is done
 
 
@@ -358,3 +359,31 @@ class DailyAccountIntent(Record):
 
     def __str__(self) -> str:
         return f"{self.date} {self.intent_score}"
+
+
+class ConfigPreview(Record):
+    """What activating a score config would have moved on a date, kept with the config (`scoring.preview`).
+
+    The digests are the names of the two registries that were compared: `before_digest` the one in force, `after_digest`
+    the one with this config. Where either is no longer what it would be now, the preview is out of date. A recompute
+    after the activation stamps its snapshots with a revision of the digest `after_digest`.
+    """
+
+    score_config = models.ForeignKey(ScoreConfig, on_delete=models.CASCADE, related_name="previews")
+    job_run = models.ForeignKey(JobRun, null=True, on_delete=models.SET_NULL, related_name="+")
+    date = models.DateField(help_text="The UTC day whose scores were compared.")
+    before_digest = AsciiCharField(max_length=64)
+    after_digest = AsciiCharField(max_length=64)
+    impact_json = models.JSONField(help_text="scoring.moves.Impact")
+
+    class Meta:
+        db_table = "abm_config_previews"
+        verbose_name = "preview"
+        indexes = [models.Index(fields=["score_config", "created_at"], name="preview_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.date} {self.after_digest[:12]}"
+
+    @property
+    def impact(self) -> Impact:
+        return Impact.from_json(self.impact_json)

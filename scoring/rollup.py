@@ -24,7 +24,6 @@ from registry.columns import new_id
 from registry.loader import Registry, load_registry
 from registry.revisions import record as record_revision
 from registry.transactions import transact
-from registry.values import ScoreParameters
 from scoring import evidence, snapshots
 from scoring.engine import MONTH, AccountScore, Classifier, score_account
 from scoring.models import DailyAccountIntent, JobRun
@@ -99,6 +98,12 @@ def check_window(as_of: date, today: date) -> None:
             f"{as_of} cannot be scored: no facts for {named}. Import or pull these days first"
             f" (for a quiet day: import_activity with --from and --to); facts are in up to {newest}."
         )
+
+
+def scored_date(now: datetime) -> date:
+    """The newest date that a night published; before the first one the last full day."""
+    published = DailyAccountIntent.objects.filter(is_provisional=False).order_by("-date")
+    return published.values_list("date", flat=True).first() or last_full_day(now)
 
 
 def is_past(as_of: date) -> bool:
@@ -265,20 +270,27 @@ def lock(batch: Sequence[str], plan: Plan) -> list[Account]:
     One that was merged a moment ago is left out. Whether they are suppressed follows the rules: the flag by which lists
     leave them out says the present, whatever date is scored.
     """
-    columns = [column.name for column in fields(Account) if column.name != "is_open"]
     rows = ProspectCompany.objects.select_for_update().filter(domain__in=batch).order_by("domain")
-    found = {domain: (merged, row) for merged, domain, *row in rows.values_list("merged_into", "domain", *columns)}
+    found = accounts_in(rows)
     companies = []
     for domain in batch:
         kind = plan.resolver.rules.suppressed_as(domain) if plan.newest else ""
         if domain not in found:
             companies.append(Account(new_id(), domain, suppressed_as=kind))
-        elif found[domain][0] is None:
-            company = Account(*found[domain][1], is_open=True)
+        elif (company := found[domain]) is not None:
             companies.append(company)
             if plan.newest and plan.write and kind != company.suppressed_as:
                 ProspectCompany.objects.filter(pk=company.id).update(suppressed_as=kind)
     return companies
+
+
+def accounts_in(rows: QuerySet[ProspectCompany]) -> dict[str, Account | None]:
+    """The accounts by domain; None for one that is merged into another."""
+    columns = [column.name for column in fields(Account) if column.name != "is_open"]
+    return {
+        domain: None if merged else Account(*row, is_open=True)
+        for merged, domain, *row in rows.values_list("merged_into", "domain", *columns)
+    }
 
 
 def names_of(companies: Sequence[Account]) -> dict[str, str]:
@@ -293,23 +305,34 @@ def names_of(companies: Sequence[Account]) -> dict[str, str]:
 def score(companies: Sequence[Account], plan: Plan) -> list[tuple[Account, AccountScore]]:
     """Scores of the accounts that have facts or leads in reach, a score above 0 to cool, or a snapshot to redo."""
     as_of, parameters = plan.stamp.date, plan.registry.parameters
+    gathered = gather(companies, as_of, plan.resolver, plan.moved, parameters.new_account_days)
+    return [
+        (company, score_account(seen.days, seen.leads, plan.classifier, parameters, as_of, first_seen=first))
+        for company, seen, first in gathered
+    ]
+
+
+def gather(
+    companies: Sequence[Account],
+    as_of: date,
+    resolver: Resolver,
+    moved: Mapping[str, list[str]],
+    new_account_days: int,
+) -> Iterator[tuple[Account, evidence.Evidence, date | None]]:
+    """What a score is made of, of those accounts that get one: evidence, and when they were first seen where the
+    window alone cannot tell whether they are newer than `new_account_days`."""
     keys_of = {
-        company.domain: own_keys(company.domain, plan.resolver) + plan.moved.get(company.domain, [])
-        for company in companies
+        company.domain: own_keys(company.domain, resolver) + moved.get(company.domain, []) for company in companies
     }
     found = evidence.read(keys_of, as_of - timedelta(days=evidence.REACH), as_of)
     open_ones = [company.id for company in companies if company.is_open]
     there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=open_ones)
     redo = set(there.values_list("prospect_company_id", flat=True)) if open_ones else set()
-    earlier = first_seen_earlier(found, keys_of, parameters, as_of)
-    scores = []
+    earlier = first_seen_earlier(found, keys_of, new_account_days, as_of)
     for company in companies:
         seen = found.get(company.domain, evidence.Evidence())
         if seen or company.id in redo or is_warm(company, as_of):
-            first = earlier.get(company.domain)
-            result = score_account(seen.days, seen.leads, plan.classifier, parameters, as_of, first_seen=first)
-            scores.append((company, result))
-    return scores
+            yield company, seen, earlier.get(company.domain)
 
 
 def own_keys(domain: str, resolver: Resolver) -> list[str]:
@@ -322,9 +345,9 @@ def is_warm(company: Account, as_of: date) -> bool:
 
 
 def first_seen_earlier(
-    found: Mapping[str, evidence.Evidence], keys_of: Mapping[str, list[str]], parameters: ScoreParameters, as_of: date
+    found: Mapping[str, evidence.Evidence], keys_of: Mapping[str, list[str]], new_account_days: int, as_of: date
 ) -> dict[str, date]:
     """For accounts that the window alone would call new: when they were seen before it, if they were."""
-    fresh = as_of - timedelta(days=parameters.new_account_days)
+    fresh = as_of - timedelta(days=new_account_days)
     candidates = {domain: keys_of[domain] for domain, seen in found.items() if seen.earliest() > fresh}
     return evidence.first_seen(candidates, before=as_of - timedelta(days=evidence.REACH)) if candidates else {}

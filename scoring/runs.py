@@ -9,9 +9,13 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from ingestion.posthog import OutOfBudget, PostHogError
-from registry.loader import RegistryUnusable
-from scoring.models import RECOMPUTE, JobRun, LeaseLost
-from scoring.rollup import CannotScore, Progress, check_window, recompute
+from registry.loader import RegistryUnusable, load_proposed, load_registry
+from registry.models import ScoreConfig
+from scoring.models import PREVIEW, RECOMPUTE, ConfigPreview, JobRun, LeaseLost
+from scoring.preview import Previewing, digest, preview
+from scoring.rollup import CannotScore, Progress, check_window, recompute, scored_date
+
+KEPT_PREVIEWS = 10  # of one config
 
 
 class Held(Exception):
@@ -95,6 +99,69 @@ def recompute_dates(
     return outcome
 
 
+def preview_params(config: ScoreConfig, as_of: date | None) -> dict[str, object]:
+    return {"config": str(config.pk), "name": config.name, "date": as_of and as_of.isoformat()}
+
+
+def run_preview(
+    config: ScoreConfig,
+    as_of: date | None,
+    now: datetime,
+    *,
+    asked_by: str,
+    on_progress: Callable[[Previewing], None] = lambda progress: None,
+) -> ConfigPreview:
+    """Preview the config under a JobRun that begins now; `as_of` None: the newest scored date. It reads alone, so it
+    stands in no other run's way."""
+    params = preview_params(config, as_of)
+    run = JobRun.objects.claim(PREVIEW, timezone.now(), is_bulk=False, asked_by=asked_by, params=params)
+    with ending(run):
+        return _preview(run, now, on_progress)
+
+
+def perform_preview(run: JobRun, now: datetime) -> None:
+    """What somebody asked for. `run.params_json`: config (id), date (ISO or null)."""
+    with ending(run):
+        _preview(run, now, lambda progress: None)
+
+
+def _preview(run: JobRun, now: datetime, on_progress: Callable[[Previewing], None]) -> ConfigPreview:
+    asked = run.params_json
+    as_of = date.fromisoformat(asked["date"]) if asked.get("date") else scored_date(now)
+    found = None
+    for found in preview(load_proposed(asked["config"]), as_of, now, guard=run.heartbeat):
+        run.advance(found.done, found.total, f"preview {as_of}")
+        on_progress(found)
+    assert found is not None and found.impact is not None, "a preview ends with what it found"
+    made = ConfigPreview.objects.create(
+        score_config_id=asked["config"],
+        job_run=run,
+        date=as_of,
+        before_digest=found.before,
+        after_digest=found.after,
+        impact_json=found.impact.as_json(),
+    )
+    of_config = ConfigPreview.objects.filter(score_config=made.score_config_id).order_by("-created_at", "-id")
+    ConfigPreview.objects.filter(pk__in=list(of_config.values_list("pk", flat=True)[KEPT_PREVIEWS:])).delete()
+    result = {
+        "date": str(as_of),
+        "accounts": found.impact.accounts,
+        "moved": found.impact.moved,
+        "preview": str(made.pk),
+    }
+    run.succeed(result, timezone.now())
+    return made
+
+
+def is_current(made: ConfigPreview) -> bool:
+    """Whether it still says what an activation would do: neither the config nor what is in force has changed since."""
+    try:
+        proposed, present = load_proposed(made.score_config_id), load_registry()
+    except (RegistryUnusable, ScoreConfig.DoesNotExist):
+        return False
+    return (digest(present), digest(proposed)) == (made.before_digest, made.after_digest)
+
+
 @contextmanager
 def ending(run: JobRun) -> Iterator[None]:
     """Whatever stops the work inside, also Ctrl-C, is kept in the run: one that ends says so, unless it is killed."""
@@ -121,7 +188,7 @@ def give_up(run: JobRun, error: BaseException) -> None:
 
 
 def plain(error: BaseException) -> str:
-    if isinstance(error, CannotScore | RegistryUnusable | PostHogError):
+    if isinstance(error, CannotScore | RegistryUnusable | PostHogError | ScoreConfig.DoesNotExist):
         return str(error)
     if isinstance(error, OperationalError | InterfaceError):
         return (

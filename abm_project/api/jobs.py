@@ -19,7 +19,7 @@ from abm_project.api.auth import IsInternalAdmin
 from abm_project.api.description import Problem
 from abm_project.api.strict import OPTIONAL, Domain, Flag, Strict, Whole, sent, valid
 from scoring import jobs
-from scoring.models import NIGHT, PULL, RECOMPUTE, JobRun, RunInProgress
+from scoring.models import NIGHT, PREVIEW, PULL, RECOMPUTE, JobRun, RunInProgress
 
 BACKFILL_MAX = 3_660  # ten years, as the command
 ACCOUNTS_MAX = 1_000
@@ -59,7 +59,7 @@ class RecomputeBody(Strict):
 
 class RunFilters(filters.FilterSet):
     kind = filters.ChoiceFilter(
-        choices=[(kind, kind) for kind in (NIGHT, RECOMPUTE, PULL)], help_text="Runs of this kind."
+        choices=[(kind, kind) for kind in (NIGHT, RECOMPUTE, PULL, PREVIEW)], help_text="Runs of this kind."
     )
     state = filters.ChoiceFilter(choices=JobRun.State.choices, help_text="Runs in this state.")
 
@@ -104,7 +104,7 @@ class Run(serializers.ModelSerializer[JobRun]):
         read_only_fields = fields
         extra_kwargs = {
             "id": {"help_text": "The run."},
-            "kind": {"help_text": "night, recompute or pull."},
+            "kind": {"help_text": "night, recompute, pull or preview."},
             "state": {"help_text": "held waits for an admin; see publish."},
             "asked_by": {"help_text": "The user who asked for it; empty: nobody, it was due."},
             "heartbeat_at": {"help_text": "When it was last known to be alive."},
