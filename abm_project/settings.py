@@ -47,6 +47,13 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def kept_days(name: str, days: int, least: int) -> int:
+    """How long something is kept. 0: for ever."""
+    if days and days < least:
+        raise ImproperlyConfigured(f"{name}={days}: keep at least {least} days, or 0 for ever.")
+    return days
+
+
 # --- Django -----------------------------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = literal("SECRET_KEY")
@@ -305,6 +312,16 @@ ACTIVITY_EVENT_ALIASES = env.parse_value(literal("ACTIVITY_EVENT_ALIASES"), dict
 ACTIVITY_MAX_CELLS = 5_000  # per account and day; beyond it the rarest paths are cut to two segments
 REGISTRY_TTL_SECONDS = env.int("REGISTRY_TTL_SECONDS", default=60)
 SCORING_BATCH_ACCOUNTS = 1_000
+
+# --- Orbit: how long what is kept -------------------------------------------------------------------------------------
+# Facts: a new installation makes 30 snapshots of windows of 59 days.
+FACT_RETENTION_DAYS = kept_days("FACT_RETENTION_DAYS", env.int("FACT_RETENTION_DAYS", default=120), least=90)
+SNAPSHOT_RETENTION_DAYS = kept_days(
+    "SNAPSHOT_RETENTION_DAYS", env.int("SNAPSHOT_RETENTION_DAYS", default=400), least=60
+)
+RUN_RETENTION_DAYS = kept_days("RUN_RETENTION_DAYS", env.int("RUN_RETENTION_DAYS", default=400), least=30)
+HISTORY_RETENTION_DAYS = kept_days("HISTORY_RETENTION_DAYS", env.int("HISTORY_RETENTION_DAYS", default=730), least=30)
+PAYLOAD_RETENTION_DAYS = kept_days("PAYLOAD_RETENTION_DAYS", env.int("PAYLOAD_RETENTION_DAYS", default=180), least=1)
 
 LOGGING = {
     "version": 1,

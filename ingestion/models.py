@@ -120,6 +120,7 @@ class ActivityPull(Record):
         PARTIAL = "partial", "partial: the day was not over"
         FAILED = "failed"
         HELD = "held"
+        PURGED = "purged", "purged: its facts were too old to keep"
 
     date = models.DateField(unique=True)
     state = models.CharField(max_length=8, choices=State.choices)
@@ -141,7 +142,8 @@ class ActivityPull(Record):
         db_table = "activity_pulls"
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["pulled", "partial", "failed", "held"]), name="activity_pull_state_known"
+                condition=Q(state__in=["pulled", "partial", "failed", "held", "purged"]),
+                name="activity_pull_state_known",
             )
         ]
 

@@ -16,6 +16,7 @@ from scoring.decay import half_life
 from scoring.engine import MONTH, Classifier
 from scoring.explain import Bridge, CategoryLine, Contribution, bridge, by_category, contributions, total
 from scoring.models import DailyAccountIntent
+from scoring.retention import purged_days
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class AccountLedger:
 
     `total` is the sum of the contributions. `drift` is stored − total: not 0 only where facts, or whose they are,
     changed after the snapshot was made and it was not restated. `bridge` is None for the account's first snapshot.
-    `paths_cut`: paths shortened because a day had too many (design 2).
+    `paths_cut`: paths shortened because a day had too many (design 2). `purged`: days of its window, or of the one
+    before, whose facts were too old to keep: what is left does not add up to the score, and there is no bridge.
     """
 
     company: ProspectCompany
@@ -36,6 +38,7 @@ class AccountLedger:
     drift: float
     bridge: Bridge | None
     paths_cut: int
+    purged: int
 
     @property
     def half_life_days(self) -> float | None:
@@ -57,8 +60,10 @@ def account_ledger(company: ProspectCompany, as_of: date | None = None) -> Accou
     if snapshot is None:
         return None
     previous = rows.filter(date__lt=snapshot.date).order_by("-date").first()
+    since = previous.date if previous else snapshot.date
+    purged = purged_days(since - timedelta(days=MONTH - 1), snapshot.date)
     classifier, parameters = made_with(snapshot)
-    seen = evidence_of(company, snapshot, since=previous.date if previous else snapshot.date)
+    seen = evidence_of(company, snapshot, since)
     lines = contributions(seen.days, seen.leads, classifier, parameters.lambda_decay, snapshot.date)
     summed = total(lines)
     return AccountLedger(
@@ -69,8 +74,7 @@ def account_ledger(company: ProspectCompany, as_of: date | None = None) -> Accou
         contributions=tuple(lines),
         total=summed,
         drift=snapshot.raw_score_30d - summed,
-        bridge=previous
-        and bridge(
+        bridge=bridge(
             previous.date,
             previous.raw_score_30d,
             seen.days,
@@ -78,8 +82,11 @@ def account_ledger(company: ProspectCompany, as_of: date | None = None) -> Accou
             made_with(previous),
             (classifier, parameters),
             snapshot.date,
-        ),
+        )
+        if previous and not purged
+        else None,
         paths_cut=sum(day.paths_cut for day in seen.days if (snapshot.date - day.date).days < MONTH),
+        purged=purged,
     )
 
 

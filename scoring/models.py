@@ -312,7 +312,7 @@ class JobRun(Record):
 
 
 class DailyAccountIntent(Record):
-    """One account on one day: a snapshot. Written by scoring.snapshots alone; kept for ever."""
+    """One account on one day: a snapshot. Written by scoring.snapshots alone, removed by scoring.retention."""
 
     prospect_company = models.ForeignKey(ProspectCompany, on_delete=models.CASCADE, related_name="snapshots")
     date = models.DateField(help_text="The last full UTC day the windows end in.")

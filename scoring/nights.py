@@ -3,6 +3,7 @@
 What a worker does begins here, with a JobRun that it has claimed already. What fails is kept in the run, and raised.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,11 +16,13 @@ from ingestion.leads import tie_loose_leads
 from ingestion.posthog import PostHogClient, connect
 from ingestion.pull import Pulled, accept, days_to_read, hold_low_volume, pull
 from ingestion.site import Site
-from scoring.models import PULL, DailyAccountIntent, JobRun
+from scoring.models import PULL, DailyAccountIntent, JobRun, LeaseLost
 from scoring.people import see_people
+from scoring.retention import purge
 from scoring.rollup import check_window, last_full_day
-from scoring.runs import Held, backfill_dates, ending, recompute_dates
+from scoring.runs import Held, backfill_dates, ending, plain, recompute_dates
 
+log = logging.getLogger(__name__)
 KEPT_UP = 30  # dates that a night still makes: of a new installation, and after a standstill
 NIGHT_BEGINS = time(2, tzinfo=UTC)  # spec 7
 
@@ -33,7 +36,7 @@ class Source:
 
 
 def perform_night(run: JobRun, now: datetime) -> None:
-    """Pull, recompute, names and people: all that is due.
+    """Pull, recompute, names and people, and what is too old goes: all that is due.
 
     The night of a slot scores the day before it, whenever it is done: one that is tried again after midnight is still
     the night of its slot. A second attempt goes on where the first ended: days read since 02:00 are not read again.
@@ -50,6 +53,7 @@ def perform_night(run: JobRun, now: datetime) -> None:
         result |= recompute_dates(run, dates, now, skipped=skipped).as_json()
         if source is not None:
             meet(run, source, as_of, now, result)
+        tidy_up(run, now, result)
         run.succeed(result, timezone.now())
 
 
@@ -133,6 +137,19 @@ def meet(run: JobRun, source: Source, as_of: date, now: datetime, result: dict[s
     asked_before = source.site.meter.requests
     changed = sum(see_people(source.client, source.site, as_of, now, run.heartbeat))
     result["people"] = {"contacts": changed, "requests": source.site.meter.requests - asked_before}
+
+
+def tidy_up(run: JobRun, now: datetime, result: dict[str, object]) -> None:
+    """What is too old goes. The scores are in: whatever fails here is said, and left to the next night."""
+    run.advance(0, 0, "purge")
+    try:
+        for purged in purge(now, guard=run.heartbeat):
+            result["purged"] = purged.as_json()
+    except LeaseLost:
+        raise
+    except Exception as error:
+        log.exception("Old rows were not removed; the next night tries again.")
+        result["purge_failed"] = plain(error)
 
 
 def unpublished(as_of: date) -> int:

@@ -27,6 +27,7 @@ from registry.transactions import transact
 from scoring import evidence, snapshots
 from scoring.engine import MONTH, AccountScore, Classifier, score_account
 from scoring.models import DailyAccountIntent, JobRun
+from scoring.retention import purged_days
 from scoring.snapshots import Account, Stamp, Written
 
 
@@ -66,10 +67,9 @@ def missing_days(as_of: date, today: date) -> list[date]:
 
 
 def first_pulled_day() -> date | None:
-    """Where the record begins; None while there are no facts at all."""
-    begin: date | None = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(first=Min("date"))[
-        "first"
-    ]
+    """Where the record begins, also where its beginning was purged since; None while there are no facts at all."""
+    recorded = [ActivityPull.State.PULLED, ActivityPull.State.PURGED]
+    begin: date | None = ActivityPull.objects.filter(state__in=recorded).aggregate(first=Min("date"))["first"]
     return begin
 
 
@@ -92,6 +92,11 @@ def check_window(as_of: date, today: date) -> None:
         held = ActivityPull.objects.filter(state=ActivityPull.State.HELD, date__in=missing).order_by("date").first()
         if held:
             raise CannotScore(f"{as_of} cannot be scored: {held.date} is held. {held.message}")
+        if purged_days(missing[0], missing[-1]):
+            raise CannotScore(
+                f"{as_of} cannot be scored: facts of its 30 days are older than FACT_RETENTION_DAYS"
+                f" ({settings.FACT_RETENTION_DAYS}) and are gone. Its snapshots stay as they are."
+            )
         newest = ActivityPull.objects.filter(state=ActivityPull.State.PULLED).aggregate(last=Max("date"))["last"]
         named = ", ".join(map(str, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise CannotScore(

@@ -59,6 +59,7 @@ def as_json(ledger: AccountLedger) -> dict[str, Any]:
         "categories": [asdict(line) for line in ledger.categories],
         "bridge": ledger.bridge and asdict(ledger.bridge),
         "paths_cut": ledger.paths_cut,
+        "purged_days": ledger.purged,
     }
 
 
@@ -79,6 +80,9 @@ def as_text(ledger: AccountLedger) -> list[str]:
         for line in ledger.contributions
     ]
     said += ["", f"sum of the contributions {ledger.total:.9f}, stored {s.raw_score_30d:.9f}"]
+    if ledger.purged:
+        said.append(f"The facts of {ledger.purged} days before it are too old to be kept: the rest no longer adds up.")
+        return said
     if abs(ledger.drift) > 1e-9:
         said.append(f"The facts changed after this snapshot was made: {ledger.drift:+.4f}. --restate rewrites it.")
     if ledger.paths_cut:
