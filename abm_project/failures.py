@@ -10,6 +10,8 @@ from abm_project.api.errors import DatabaseAway, json_error, wants_json
 from abm_project.pages import failure_page
 from abm_project.request_ids import current as current_request_id
 
+CLOSED_SECONDS = 300
+
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     detail = "The form was too old or came from another site. Go back, reload the page and send it again."
@@ -48,6 +50,16 @@ def _database_away(request: HttpRequest) -> HttpResponse:
         detail = "The database does not answer at the moment. Try again in a few seconds."
         answer = _page_alone(503, "Back in a moment", detail)
     answer["Retry-After"] = str(DatabaseAway.wait)
+    return answer
+
+
+def closed(request: HttpRequest, words: str) -> HttpResponse:
+    """For a while, on purpose. Whoever posts a lead is told to come again, as when the database is away."""
+    if wants_json(request):
+        answer: HttpResponse = json_error(503, "server_error", "maintenance", words)
+    else:
+        answer = _page_alone(503, "Orbit is closed for maintenance", words)
+    answer["Retry-After"] = str(CLOSED_SECONDS)
     return answer
 
 

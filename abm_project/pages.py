@@ -4,16 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.contrib.auth import views as auth_views
-from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
-from django.utils.http import urlencode
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from abm_project import dashboards
@@ -120,20 +114,6 @@ def account(request: HttpRequest, domain: str) -> HttpResponse:
 
 def _marks(day: dashboards.TimelineDay) -> tuple[str, ...]:
     return (f"{day.leads} lead request{'s' if day.leads > 1 else ''}",) if day.leads else ()
-
-
-@login_not_required
-@never_cache
-def admin_login(request: HttpRequest) -> HttpResponse:
-    """Django admin's login is the one login page; whoever is signed in already lacks the role."""
-    if request.user.is_authenticated:
-        raise PermissionDenied("This needs the role internal_admin. Ask an admin for it.")
-    query = urlencode({"next": request.GET.get("next", reverse("admin:index"))})
-    return redirect(f"{reverse('login')}?{query}")
-
-
-login = auth_views.LoginView.as_view(template_name="login.html", redirect_authenticated_user=True)
-logout = auth_views.LogoutView.as_view()
 
 
 def no_such_page(request: HttpRequest, **kwargs: str) -> HttpResponse:

@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "abm_project.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "abm_project.maintenance.MaintenanceMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -210,6 +211,7 @@ if env.bool("BEHIND_PROXY", default=False):
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+MAINTENANCE = literal("MAINTENANCE")
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "hot_accounts"
 LOGOUT_REDIRECT_URL = "login"
@@ -283,6 +285,15 @@ CACHES = {
     if REDIS_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+EMAIL_URL = literal("EMAIL_URL")
+EMAIL_GOES_OUT = bool(EMAIL_URL)  # else it is written to standard error
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="orbit@localhost")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+EMAIL_TIMEOUT = 10  # seconds; a page waits for the mail server
+PASSWORD_RESET_TIMEOUT = 24 * 3600
 
 # --- Static files -----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from abm_project import failures, health, pages, run_pages
+from abm_project import failures, health, pages, run_pages, sign_in
 from abm_project.api import hook, jobs, leads, schema
 
 urlpatterns = [
@@ -15,8 +15,12 @@ urlpatterns = [
     path("runs/<uuid:id>", run_pages.run, name="run"),
     path("runs/<uuid:id>/row", run_pages.row, name="run_row"),
     path("runs/<uuid:id>/progress", run_pages.progress, name="run_progress"),
-    path("login", pages.login, name="login"),
-    path("logout", pages.logout, name="logout"),
+    path("login", sign_in.login, name="login"),
+    path("logout", sign_in.logout, name="logout"),
+    path("password", sign_in.change, name="password_change"),
+    path("password/forgotten", sign_in.forgotten, name="password_forgotten"),
+    path("password/sent", sign_in.sent, name="password_sent"),
+    path("password/new/<uidb64>/<token>", sign_in.new, name="password_new"),
     path("api/hooks/lead-requests", hook.LeadHook.as_view()),
     path("api/abm/lead-requests", leads.LeadList.as_view()),
     path("api/abm/lead-requests.csv", leads.LeadsCSV.as_view()),
@@ -29,8 +33,8 @@ urlpatterns = [
     path("api/docs/", schema.DocsView.as_view(), name="api_docs"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("admin/login/", pages.admin_login),  # before Django admin's own: one login page, one way out
-    path("admin/logout/", pages.logout),
+    path("admin/login/", sign_in.admin_login),  # before Django admin's own: one login page, one way out
+    path("admin/logout/", sign_in.logout),
     path("admin/r/<path:object>", admin.site.admin_view(pages.no_such_page)),  # Django's breaks on junk; no row has one
     path("admin/", admin.site.urls),
 ]

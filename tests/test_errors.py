@@ -13,7 +13,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from abm_project import failures, pages
+from abm_project import failures, urls
 from abm_project.urls import handler400, handler403, handler404, handler500  # noqa: F401 - read by Django from here
 from tests.factories import make_user
 
@@ -66,9 +66,7 @@ urlpatterns = [
     path("api/frozen", frozen),
     path("frozen", frozen),
     path("broken", broken),
-    path("login", pages.login, name="login"),
-    path("logout", pages.logout, name="logout"),
-    path("", pages.hot_accounts, name="hot_accounts"),
+    *urls.urlpatterns,
 ]
 
 
