@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from abm_project.dashboards import account_detail
+from abm_project.dashboards import account_by_id, account_detail, explained
 from accounts.models import CompanyDomain, Contact, IntentSignal, ProspectCompany
 from accounts.resolution import merge
+from ai_summaries.models import AccountAISummary
 from registry.models import DomainRule
 from tests.factories import (
     DAY,
@@ -16,6 +17,7 @@ from tests.factories import (
     make_config,
     make_fact,
     make_lead,
+    make_prompt,
     make_pull,
     make_rule,
     make_user,
@@ -207,3 +209,55 @@ def test_a_salesforce_address_that_is_no_web_address_is_no_link(get):
     make_company("acme.example", salesforce_account_url="javascript:alert(1)")
 
     assert b"javascript:alert" not in get("acme.example").content
+
+
+def test_the_detail_is_whole_snapshot_briefs_and_ids_included():
+    company = make_company("acme.example")
+    merged = make_company("old.example")
+    merge(merged, company)
+    make_fact("acme.example", DAY, PRICING, HOME)
+    lead = make_lead("acme.example", prospect_company=company, request_type="procurement")
+    signal = IntentSignal.objects.create(prospect_company=company, kind="lead", summary="Asked", occurred_at=at(DAY))
+    score()
+    template = make_prompt(version="3")
+    for day, persona, text in (
+        (DAY, "sales", "new"),
+        (DAY - timedelta(days=1), "sales", "old"),
+        (DAY - timedelta(days=9), "exec", "x"),
+    ):
+        AccountAISummary.objects.create(
+            prospect_company=company,
+            cache_date=day,
+            top_lane="office",
+            persona=persona,
+            intent_score=70,
+            surge_level="Normal",
+            prompt_template=template,
+            prompt_hash="0",
+            input_json={},
+            summary_md=text,
+            model="m",
+        )
+    found = account_by_id(company.id)
+
+    assert account_by_id(merged.id) == found
+    assert found.why is None
+    assert found.snapshot.date == found.snapshot_date == DAY
+    assert (found.snapshot.raw_score_30d, found.snapshot.intent_score) == (found.raw_30d, found.intent_score)
+    assert [category.name for category in found.snapshot.top_categories_7d][:1] == ["pricing"]
+    assert found.snapshot.key_events_7d[0] == ("page_view:pricing", 3)
+    assert [(brief.persona, brief.summary_md) for brief in found.briefs] == [("exec", "x"), ("sales", "new")]
+    assert ([shown.id for shown in found.leads], found.leads_count) == ([lead.pk], 1)
+    assert ([shown.id for shown in found.signals], found.signals_count) == ([signal.pk], 1)
+
+
+def test_the_score_of_a_past_day_is_explained_too():
+    make_fact("acme.example", DAY - timedelta(days=1), PRICING)
+    make_fact("acme.example", DAY, PRICING)
+    score(DAY - timedelta(days=1), DAY)
+    company = ProspectCompany.objects.get()
+
+    assert explained(company.id).ledger.total == pytest.approx(company.score_30d_raw)
+    assert explained(company.id, DAY - timedelta(days=1)).ledger.total == 75.0
+    assert explained(company.id, DAY - timedelta(days=2)) is None
+    assert explained(make_company("unscored.example").id) is None

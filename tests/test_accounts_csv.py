@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from abm_project import dashboards
+from abm_project.dashboards import account_list
 from tests.factories import DAY, at, make_company, make_lead, make_snapshot, make_user
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def test_a_row_has_every_figure_under_its_own_name(export):
 
 
 def test_it_holds_exactly_what_is_filtered_and_all_of_it(export, monkeypatch):
-    monkeypatch.setattr(dashboards, "CSV_BATCH", 7)
+    monkeypatch.setattr(account_list, "CSV_BATCH", 7)
     for number in range(60):
         make_snapshot(
             make_company(f"{number:02}.example"), intent_score=number, intent_stage="Hot" if number % 2 else "Cold"

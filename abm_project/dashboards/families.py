@@ -1,0 +1,81 @@
+"""Whose domain, contact or lead is this? An account with the further domains and the merged accounts that are its own.
+
+A merge is a pointer and moves nothing (design 4), so what belongs to an account is read through its family.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from accounts.domains import normalize_domain_from_url
+from accounts.models import CompanyDomain, ProspectCompany
+from ingestion.models import LeadRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Merges:
+    """Every merge there is, chains too: few, because each was made by hand."""
+
+    parents: dict[UUID, UUID]
+    domains: dict[UUID, str]
+
+    def root(self, company: UUID) -> UUID:
+        for _ in range(len(self.parents) + 1):
+            if company not in self.parents:
+                break
+            company = self.parents[company]
+        return company
+
+
+def merges_now() -> Merges:
+    rows = ProspectCompany.objects.filter(merged_into__isnull=False).values_list("id", "merged_into", "domain")
+    found = list(rows)
+    return Merges({id: parent for id, parent, _ in found}, {id: domain for id, _, domain in found})
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """Which account each of some accounts' domains, and each account merged into them, belongs to."""
+
+    by_id: dict[UUID, UUID]
+    by_domain: dict[str, UUID]
+
+
+def families(own: dict[UUID, str]) -> Families:
+    """Two queries for accounts given as id → domain."""
+    merges = merges_now()
+    by_id = {id: id for id in own} | {id: root for id in merges.parents if (root := merges.root(id)) in own}
+    by_domain = {(own.get(id) or merges.domains[id]): root for id, root in by_id.items()}
+    for domain, company in CompanyDomain.objects.filter(prospect_company__in=by_id).values_list(
+        "domain", "prospect_company"
+    ):
+        by_domain[domain] = by_id[company]
+    return Families(by_id, by_domain)
+
+
+def leads_of(family: Families) -> QuerySet[LeadRequest]:
+    """The lead requests of a family: those linked to it, and unlinked ones that carry one of its domains."""
+    return LeadRequest.objects.filter(
+        Q(prospect_company__in=family.by_id) | Q(prospect_company__isnull=True, account_key__in=family.by_domain)
+    )
+
+
+def lead_requests_of(domain: str) -> QuerySet[LeadRequest]:
+    """The lead requests of the account that a domain, further domain or merged account belongs to; those that carry
+    the domain where it is no account's."""
+    company = ProspectCompany.objects.for_domain(domain).first()
+    if company is None:
+        return LeadRequest.objects.filter(account_key=domain)
+    root = merges_now().root(company.id)
+    return leads_of(families({root: ProspectCompany.objects.values_list("domain", flat=True).get(id=root)}))
+
+
+def canonical_domain(text: str) -> str | None:
+    """The domain under which an account is shown: its own; for an alias or a merged account, the account's."""
+    domain = normalize_domain_from_url(text)
+    company = ProspectCompany.objects.for_domain(domain).first() if domain else None
+    if company is None:
+        return None
+    root = merges_now().root(company.id)
+    return company.domain if root == company.id else ProspectCompany.objects.get(id=root).domain

@@ -1,0 +1,177 @@
+"""Movers: who entered or left Hot, who began to surge, and whose score moved most, since a day."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, FilteredRelation, IntegerField, Q, QuerySet
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Coalesce
+
+from abm_project.dashboards.one_moment import one_moment
+from abm_project.dashboards.trends import newest_date
+from accounts.models import ProspectCompany
+from registry.values import IntentStage, SurgeLevel
+from scoring.models import DailyAccountIntent
+
+MOVERS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """An account then and now. Then is None where it had no snapshot: it was not known, and counts as 0 and Cold.
+
+    `why_hot` is of now; empty for one that went quiet, whose `last_seen_at` says since when.
+    """
+
+    id: UUID
+    domain: str
+    name: str
+    owner_id: int | None
+    score_before: int | None
+    intent_score: int
+    stage_before: str | None
+    intent_stage: str
+    surge_before: str | None
+    surge_level: str
+    is_new: bool
+    top_lane: str
+    why_hot: tuple[str, ...]
+    last_seen_at: datetime | None
+
+    @property
+    def change(self) -> int:
+        return self.intent_score - (self.score_before or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """`count` accounts did so; `shown` are those of the highest score, then or now."""
+
+    count: int
+    shown: tuple[Mover, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Movers:
+    """From the scores of `since` to what is shown now. `since` is None where there is nothing to compare with.
+
+    `newly_surging` were Normal then, `newly_exploding` anything less; `up` and `down` are the biggest changes.
+    """
+
+    since: date | None
+    through: date | None
+    entered_hot: Moves
+    left_hot: Moves
+    newly_surging: Moves
+    newly_exploding: Moves
+    up: tuple[Mover, ...]
+    down: tuple[Mover, ...]
+
+
+NONE = Moves(0, ())
+
+
+def movers(since: date | None = None, limit: int = MOVERS_SHOWN, owner_id: int | None = None) -> Movers:
+    """What moved since the newest scores of `since` or before; without it, of the day before the newest.
+
+    Six queries for any number of accounts.
+    """
+    with one_moment():
+        through = newest_date()
+        start = through and _scored_by(since or through - timedelta(days=1))
+        if start is None:
+            return Movers(None, through, NONE, NONE, NONE, NONE, (), ())
+        accounts = _then_and_now(start, owner_id)
+        turned = list(accounts.filter(ENTERED | LEFT | SURGES | EXPLODES))
+        rose = list(accounts.filter(moved__gt=0).order_by("-moved", "-intent_score", "domain")[:limit])
+        fell = list(accounts.filter(moved__lt=0).order_by("moved", "-intent_score", "domain")[:limit])
+        return _movers(start, through, turned, rose, fell, limit)
+
+
+def _scored_by(day: date) -> date | None:
+    whole = DailyAccountIntent.objects.filter(is_provisional=False, date__lte=day).order_by("-date")
+    found: date | None = whole.values_list("date", flat=True).first()
+    return found
+
+
+# --- Then and now -----------------------------------------------------------------------------------------------------
+HOT, NORMAL, SURGING, EXPLODING = IntentStage.HOT, SurgeLevel.NORMAL, SurgeLevel.SURGING, SurgeLevel.EXPLODING
+ENTERED = Q(intent_stage=HOT) & (Q(stage_before__isnull=True) | ~Q(stage_before=HOT))
+LEFT = Q(stage_before=HOT) & ~Q(intent_stage=HOT)
+SURGES = Q(surge_level=SURGING) & (Q(surge_before__isnull=True) | Q(surge_before=NORMAL))
+EXPLODES = Q(surge_level=EXPLODING) & (Q(surge_before__isnull=True) | ~Q(surge_before=EXPLODING))
+
+
+def _then_and_now(since: date, owner_id: int | None) -> QuerySet[ProspectCompany]:
+    listed = ProspectCompany.objects.listed()
+    if owner_id is not None:
+        listed = listed.filter(owner_id=owner_id)
+    return listed.annotate(earlier=FilteredRelation("snapshots", condition=Q(snapshots__date=since))).annotate(
+        score_before=F("earlier__intent_score"),
+        stage_before=F("earlier__intent_stage"),
+        surge_before=F("earlier__surge_level"),
+        moved=_signed(F("intent_score")) - _signed(Coalesce(F("earlier__intent_score"), 0)),
+    )
+
+
+def _signed(score: Combinable) -> Cast:
+    """Both are stored unsigned, and MySQL refuses a difference below 0 of such."""
+    return Cast(score, IntegerField())
+
+
+def _movers(
+    since: date,
+    through: date | None,
+    turned: Sequence[Any],
+    rose: Sequence[Any],
+    fell: Sequence[Any],
+    limit: int,
+) -> Movers:
+    def those(turn: Callable[[Any], bool]) -> tuple[int, list[Any]]:
+        found = sorted(filter(turn, turned), key=_highest)
+        return len(found), found[:limit]
+
+    groups = [
+        those(lambda row: row.intent_stage == HOT and row.stage_before != HOT),
+        those(lambda row: row.stage_before == HOT and row.intent_stage != HOT),
+        those(lambda row: row.surge_level == SURGING and row.surge_before in (None, NORMAL)),
+        those(lambda row: row.surge_level == EXPLODING and row.surge_before != EXPLODING),
+    ]
+    shown = [*rose, *fell, *(row for _, rows in groups for row in rows)]
+    reasons = dict(
+        DailyAccountIntent.objects.filter(
+            prospect_company__in={row.id for row in shown}, date=F("prospect_company__snapshot_date")
+        ).values_list("prospect_company", "why_hot_json")
+    )
+
+    def told(rows: Iterable[Any]) -> tuple[Mover, ...]:
+        return tuple(_mover(row, tuple(reasons.get(row.id, ()))) for row in rows)
+
+    entered, left, surging, exploding = (Moves(count, told(rows)) for count, rows in groups)
+    return Movers(since, through, entered, left, surging, exploding, told(rose), told(fell))
+
+
+def _highest(row: Any) -> tuple[int, str]:
+    return -max(row.intent_score, row.score_before or 0), row.domain
+
+
+def _mover(row: Any, why_hot: tuple[str, ...]) -> Mover:
+    return Mover(
+        id=row.id,
+        domain=row.domain,
+        name=row.name,
+        owner_id=row.owner_id,
+        score_before=row.score_before,
+        intent_score=row.intent_score,
+        stage_before=row.stage_before,
+        intent_stage=row.intent_stage,
+        surge_before=row.surge_before,
+        surge_level=row.surge_level,
+        is_new=row.is_new,
+        top_lane=row.top_lane,
+        why_hot=why_hot,
+        last_seen_at=row.last_seen_at,
+    )

@@ -1,0 +1,332 @@
+"""People inside accounts (spec 8.1): the known ones by name, the others as a count per account.
+
+A title is what a lead form said; nobody's role is guessed. Categories are those a person looked at in seven days; where
+that is not known, those of the account, marked as inferred.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models.expressions import Combinable, OrderBy
+from django.db.models.functions import Concat, Lower, Trim
+
+from abm_project.dashboards.account_list import CSV_BATCH, Facet
+from abm_project.dashboards.families import Families, Merges, families, merges_now
+from abm_project.dashboards.one_moment import one_moment
+from accounts.models import CompanyQuerySet, Contact, ContactIdentity, ProspectCompany
+from scoring.engine import MONTH, WEEK
+from scoring.models import DailyAccountIntent
+
+DAYS = {"7d": WEEK, "30d": MONTH}
+TOP = 2  # categories that are shown
+PEOPLE_ORDERINGS: dict[str, Combinable] = {
+    "last_seen_at": F("last_seen_at"),
+    "name": Lower(Trim(Concat("first_name", Value(" "), "last_name"))),
+    "email": F("email"),
+    "domain": F("prospect_company__domain"),
+    "intent_score": F("prospect_company__intent_score"),
+}
+PEOPLE_DEFAULT_ORDERING = "-last_seen_at"
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleFilter:
+    """Which people, in which order: one of PEOPLE_ORDERINGS, a minus before it to turn it, or several with commas.
+
+    `range`: those seen within so many days of the newest scores; '' is everybody. It also says which top lane `lane`
+    means, as on Hot accounts. `category`: among a person's top two, or, where those are not known, of the account.
+    """
+
+    range: str = ""
+    account_id: UUID | None = None
+    lane: str = ""
+    category: str = ""
+    search: str = ""
+    owner_id: int | None = None
+    ordering: str = PEOPLE_DEFAULT_ORDERING
+
+    @property
+    def lane_column(self) -> str:
+        return "top_lane_30d" if self.range == "30d" else "top_lane"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAccount:
+    """The account of a person. `anonymous_people_7d`: of its people of seven days, those we do not know by name."""
+
+    id: UUID
+    domain: str
+    name: str
+    intent_score: int
+    intent_stage: str
+    surge_level: str
+    top_lane: str
+    unique_people_7d: int
+    anonymous_people_7d: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: UUID
+    name: str
+    email: str
+    title: str
+    last_seen_at: datetime | None
+    categories: tuple[str, ...]
+    inferred: bool  # the categories are the account's
+    identities: tuple[Identity, ...]
+    account: PersonAccount
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """One page. `account` is the one that was asked for, which may have nobody but anonymous people."""
+
+    rows: tuple[Person, ...]
+    count: int
+    page: int
+    pages: int
+    limit: int
+    lanes: tuple[Facet, ...]
+    account: PersonAccount | None
+    through: date | None
+
+
+def people(chosen: PeopleFilter, page: int = 1, limit: int = 50) -> People:
+    """One page of the known people of listed accounts; a page past the end is the last one."""
+    with one_moment():
+        return _people(chosen, page, limit)
+
+
+def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
+    merges, through = merges_now(), _through()
+    lanes = _lanes(_of_accounts(chosen, merges, through, whatever_lane=True), chosen, merges)
+    contacts = _ordered(_of_accounts(chosen, merges, through), chosen)
+    count = sum(facet.count for facet in lanes if chosen.lane in ("", facet.value))
+    pages = max(1, -(-count // limit))
+    page = min(page, pages)
+    start = (page - 1) * limit
+    ids = list(contacts.values_list("id", flat=True)[start : start + limit])
+    rows = persons(_in_turn(ids))
+    return People(
+        rows=rows,
+        count=count,
+        page=page,
+        pages=pages,
+        limit=limit,
+        lanes=lanes,
+        account=_asked_for(merges.root(chosen.account_id)) if chosen.account_id else None,
+        through=through,
+    )
+
+
+def _asked_for(id: UUID) -> PersonAccount | None:
+    company = ProspectCompany.objects.filter(id=id).first()
+    return company and accounts_of_people([company], families({company.id: company.domain}))[company.id]
+
+
+def every_person(chosen: PeopleFilter) -> Iterator[Person]:
+    """All people of the filter, for an export: the order is fixed first, then rows are read a batch at a time."""
+    ids = list(_ordered(_of_accounts(chosen, merges_now(), _through()), chosen).values_list("id", flat=True))
+    for start in range(0, len(ids), CSV_BATCH):
+        with one_moment():
+            rows = persons(_in_turn(ids[start : start + CSV_BATCH]))
+        yield from rows
+
+
+def _in_turn(ids: Sequence[UUID]) -> list[Contact]:
+    found = Contact.objects.in_bulk(ids)
+    return [found[id] for id in ids if id in found]
+
+
+def _through() -> date | None:
+    day: date | None = (
+        ProspectCompany.objects.listed().order_by("-snapshot_date").values_list("snapshot_date", flat=True).first()
+    )
+    return day
+
+
+# --- Which people -----------------------------------------------------------------------------------------------------
+def _of_accounts(
+    chosen: PeopleFilter, merges: Merges, through: date | None, whatever_lane: bool = False
+) -> QuerySet[Contact]:
+    accounts = ProspectCompany.objects.listed()
+    if chosen.account_id is not None:
+        accounts = accounts.filter(id=merges.root(chosen.account_id))
+    if chosen.owner_id is not None:
+        accounts = accounts.filter(owner_id=chosen.owner_id)
+    if chosen.lane and not whatever_lane:
+        accounts = accounts.filter(**{chosen.lane_column: chosen.lane})
+    contacts = Contact.objects.filter(_at(accounts, merges))
+    if chosen.category:
+        contacts = contacts.filter(_looked_at(chosen.category, accounts, merges))
+    if chosen.range and through is not None:
+        first = through - timedelta(days=DAYS[chosen.range] - 1)
+        contacts = contacts.filter(last_seen_at__gte=datetime.combine(first, time(), tzinfo=UTC))
+    if chosen.search:
+        contacts = contacts.filter(_found_by(chosen.search))
+    return contacts
+
+
+def _at(accounts: CompanyQuerySet, merges: Merges) -> Q:
+    """Contacts of these accounts; those of accounts merged into one of them too."""
+    roots = {id: merges.root(id) for id in merges.parents}
+    here = set(accounts.filter(id__in=set(roots.values())).values_list("id", flat=True))
+    merged = [id for id, root in roots.items() if root in here]
+    return Q(prospect_company__in=accounts.values("id")) | Q(prospect_company__in=merged)
+
+
+def _looked_at(category: str, accounts: CompanyQuerySet, merges: Merges) -> Q:
+    newest = DailyAccountIntent.objects.filter(prospect_company=OuterRef("id"), date=OuterRef("snapshot_date"))
+    theirs = accounts.filter(Exists(newest.filter(top_categories_7d_json__has_key=category)))
+    own = [Q(**{f"top_categories_7d_json__{place}": category}) for place in range(TOP)]
+    return own[0] | own[1] | (Q(top_categories_7d_json__0__isnull=True) & _at(theirs, merges))
+
+
+def _found_by(search: str) -> Q:
+    """Name, e-mail, title, or the account's name or domain. A domain column is ASCII, and MySQL compares it with no
+    more; e-mails are in lower case."""
+    found = Q(email__contains=search.lower()) | Q(title__icontains=search) | Q(prospect_company__name__icontains=search)
+    if search.isascii():
+        found |= Q(prospect_company__domain__contains=search.lower())
+    first, _, last = search.partition(" ")
+    found |= Q(first_name__icontains=search) | Q(last_name__icontains=search)
+    return found | Q(first_name__iendswith=first, last_name__istartswith=last.strip()) if last else found
+
+
+def _ordered(contacts: QuerySet[Contact], chosen: PeopleFilter) -> QuerySet[Contact]:
+    order = []
+    for part in chosen.ordering.split(","):
+        column = part.removeprefix("-")
+        if column not in PEOPLE_ORDERINGS:
+            raise ValueError(f"{part!r} is no ordering")
+        nulls_last = True if column == "last_seen_at" else None
+        order.append(OrderBy(PEOPLE_ORDERINGS[column], descending=part.startswith("-"), nulls_last=nulls_last))
+    return contacts.order_by(*order, "email", "id")
+
+
+def _lanes(contacts: QuerySet[Contact], chosen: PeopleFilter, merges: Merges) -> tuple[Facet, ...]:
+    """How many of the people a click on each lane would show; people of merged accounts under their account's."""
+    counts: Counter[str] = Counter()
+    column = f"prospect_company__{chosen.lane_column}"
+    own = contacts.filter(prospect_company__merged_into__isnull=True).values_list(column)
+    for lane, number in own.annotate(Count("id")).order_by():
+        counts[lane] += number
+    merged = contacts.filter(prospect_company__merged_into__isnull=False).values_list("prospect_company")
+    at_root = dict(merged.annotate(Count("id")).order_by())
+    roots = {id: merges.root(id) for id in at_root}
+    lanes = dict(ProspectCompany.objects.filter(id__in=set(roots.values())).values_list("id", chosen.lane_column))
+    for id, number in at_root.items():
+        counts[lanes[roots[id]]] += number
+    return tuple(Facet(lane, number) for lane, number in sorted(counts.items(), key=lambda lane: (-lane[1], lane[0])))
+
+
+# --- What is said of them ---------------------------------------------------------------------------------------------
+def persons(contacts: Sequence[Contact]) -> tuple[Person, ...]:
+    """Seven queries for any number of contacts."""
+    merges = merges_now()
+    roots = {contact.prospect_company_id: merges.root(contact.prospect_company_id) for contact in contacts}
+    companies = list(ProspectCompany.objects.filter(id__in=set(roots.values())))
+    family = families({company.id: company.domain for company in companies})
+    return persons_of(contacts, accounts_of_people(companies, family), family)
+
+
+def persons_of(
+    contacts: Sequence[Contact], accounts: Mapping[UUID, PersonAccount], family: Families
+) -> tuple[Person, ...]:
+    """Contacts of these accounts, in two queries."""
+    inferred, identities = _categories_of(accounts), _identities_of(contacts)
+    roots = [(contact, family.by_id[contact.prospect_company_id]) for contact in contacts]
+    return tuple(_person(contact, accounts[root], inferred[root], identities[contact.id]) for contact, root in roots)
+
+
+def _person(
+    contact: Contact, account: PersonAccount, of_account: tuple[str, ...], identities: Iterable[Identity]
+) -> Person:
+    own = tuple(str(category) for category in contact.top_categories_7d_json[:TOP])
+    return Person(
+        id=contact.id,
+        name=f"{contact.first_name} {contact.last_name}".strip(),
+        email=contact.email,
+        title=contact.title,
+        last_seen_at=contact.last_seen_at,
+        categories=own or of_account,
+        inferred=not own and bool(of_account),
+        identities=tuple(identities),
+        account=account,
+    )
+
+
+def accounts_of_people(companies: Sequence[ProspectCompany], family: Families) -> dict[UUID, PersonAccount]:
+    """One query for any number of accounts."""
+    known = _known_in_7_days(companies, family)
+    return {
+        company.id: PersonAccount(
+            id=company.id,
+            domain=company.domain,
+            name=company.name,
+            intent_score=company.intent_score,
+            intent_stage=company.intent_stage,
+            surge_level=company.surge_level,
+            top_lane=company.top_lane,
+            unique_people_7d=company.unique_people_7d,
+            anonymous_people_7d=max(0, company.unique_people_7d - known[company.id]),
+        )
+        for company in companies
+    }
+
+
+def _known_in_7_days(companies: Sequence[ProspectCompany], family: Families) -> Counter[UUID]:
+    """How many contacts of each account were seen in the seven days of its snapshot."""
+    ids: dict[date, list[UUID]] = defaultdict(list)
+    through = {company.id: company.snapshot_date for company in companies}
+    for id, root in family.by_id.items():
+        if day := through[root]:
+            ids[day].append(id)
+    wanted = Q(pk__in=[])
+    for day, of_day in ids.items():
+        end = datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
+        seen = Q(last_seen_at__gte=end - timedelta(days=WEEK), last_seen_at__lt=end)
+        wanted |= Q(prospect_company__in=of_day) & seen
+    known: Counter[UUID] = Counter()
+    counted = Contact.objects.filter(wanted).values_list("prospect_company").annotate(Count("id")).order_by()
+    for id, number in counted:
+        known[family.by_id[id]] += number
+    return known
+
+
+def _categories_of(accounts: Iterable[UUID]) -> Mapping[UUID, tuple[str, ...]]:
+    """The top two of each account's snapshot."""
+    found: dict[UUID, tuple[str, ...]] = defaultdict(tuple)
+    rows = DailyAccountIntent.objects.filter(
+        prospect_company__in=list(accounts), date=F("prospect_company__snapshot_date")
+    )
+    for id, categories in rows.values_list("prospect_company", "top_categories_7d_json"):
+        found[id] = tuple(by_score(categories))[:TOP]
+    return found
+
+
+def by_score(categories: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """In the order the night wrote them; MySQL sorts the keys of an object its own way."""
+    return sorted(categories, key=lambda name: (-categories[name]["score"], -categories[name]["count"], name))
+
+
+def _identities_of(contacts: Sequence[Contact]) -> Mapping[UUID, list[Identity]]:
+    found: dict[UUID, list[Identity]] = defaultdict(list)
+    rows = ContactIdentity.objects.filter(contact__in=[contact.id for contact in contacts])
+    for contact, kind, value in rows.order_by("identity_type", "identity_value").values_list(
+        "contact", "identity_type", "identity_value"
+    ):
+        found[contact].append(Identity(kind, value))
+    return found

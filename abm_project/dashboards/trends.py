@@ -1,0 +1,47 @@
+"""How scores moved: the days a sparkline shows, and changes since a day."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+from uuid import UUID
+
+from scoring.models import DailyAccountIntent
+
+TREND_DAYS = 30
+
+
+def newest_date() -> date | None:
+    """The newest date with the scores of a whole day, in one query."""
+    whole = DailyAccountIntent.objects.filter(is_provisional=False).order_by("-date")
+    newest: date | None = whole.values_list("date", flat=True).first()
+    return newest
+
+
+def days_to(through: date) -> list[date]:
+    """The days a sparkline shows, oldest first."""
+    return [through - timedelta(days=age) for age in range(TREND_DAYS - 1, -1, -1)]
+
+
+def scores_of(ids: Sequence[UUID], through: date | None) -> dict[UUID, dict[date, int]]:
+    found: dict[UUID, dict[date, int]] = defaultdict(dict)
+    if through is not None:
+        # One day more than is shown, for the change of the oldest account's row.
+        rows = DailyAccountIntent.objects.filter(
+            prospect_company__in=ids, date__gt=through - timedelta(days=TREND_DAYS + 1), date__lte=through
+        ).values_list("prospect_company", "date", "intent_score")
+        for company, day, score in rows:
+            found[company][day] = score
+    return found
+
+
+def trend(scores: dict[date, int], through: date | None) -> tuple[int | None, ...]:
+    if through is None:
+        return ()
+    return tuple(scores.get(day) for day in days_to(through))
+
+
+def change(scores: dict[date, int], day: date | None, days: int) -> int | None:
+    """How far the score of `day` is above that of `days` before; None where one of them is missing."""
+    if day is None or day not in scores or day - timedelta(days=days) not in scores:
+        return None
+    return scores[day] - scores[day - timedelta(days=days)]
