@@ -13,6 +13,19 @@ def windows_are_utc_days(app_configs: Any, **kwargs: Any) -> list[Error]:
     return [Error("TIME_ZONE must be UTC: scores are of UTC days.", id="orbit.E001")]
 
 
+@register(Tags.compatibility)
+def model_is_named(app_configs: Any, **kwargs: Any) -> list[Error]:
+    if settings.AI_MODEL or not settings.ANTHROPIC_API_KEY:
+        return []
+    return [
+        Error(
+            "ANTHROPIC_API_KEY is set, and AI_MODEL is not.",
+            hint="Name the model that shall write the briefs, or unset the key: briefs are then made from rules.",
+            id="orbit.E002",
+        )
+    ]
+
+
 @register(Tags.security, deploy=True)
 def secret_is_given(app_configs: Any, **kwargs: Any) -> list[Warning]:
     if not settings.SECRET_KEY_WAS_MADE_HERE:

@@ -9,8 +9,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
 from accounts.erasure import email_hash
-from accounts.models import Contact, ContactIdentity, ErasedPerson, IntentSignal
-from ai_summaries.models import AccountAISummary
+from accounts.models import Contact, ContactIdentity, ErasedPerson, IntentSignal, ProspectCompany
+from ai_summaries.models import AccountAISummary, BriefAttempt, ReplacedSummary
 from ingestion.leads import SUMMARY_LENGTH, summary
 from ingestion.models import LeadRequest
 from registry.transactions import transact
@@ -52,18 +52,21 @@ def _erase(email: str, erased_by: str, write: bool) -> Receipt:
     told = [str(pk) for pk in ids]
     signals = IntentSignal.objects.filter(Q(contact__in=list(contacts)) | Q(detail_json__lead_request__in=told))
     briefs = AccountAISummary.objects.filter(prospect_company__in=companies)
+    replaced = ReplacedSummary.objects.filter(summary__prospect_company__in=companies)
     logged = _logged(contacts, ids)
     receipt = Receipt(
         contacts=contacts.count(),
         identities=ContactIdentity.objects.filter(contact__in=list(contacts)).count(),
         lead_requests=len(ids),
         signals=signals.count(),
-        ai_summaries=briefs.count(),
+        ai_summaries=briefs.count() + replaced.count(),
         log_entries=logged.count(),
     )
     if write and any(asdict(receipt).values()):
         LeadRequest.objects.filter(pk__in=ids).update(**BLANK)
         _reword(list(signals))
+        # First the attempts: one that is writing now then finds itself gone, and stores nothing of what it read before.
+        BriefAttempt.objects.filter(prospect_company__in=companies).delete()
         briefs.delete()
         logged.update(object_repr=GONE, change_message="")
         contacts.delete()
@@ -74,10 +77,15 @@ def _erase(email: str, erased_by: str, write: bool) -> Receipt:
 
 
 def _companies(contacts: QuerySet[Contact], leads: QuerySet[LeadRequest]) -> set[Any]:
-    """The accounts whose briefs may name the person, and those they are merged into."""
-    found = set(contacts.values_list("prospect_company", "prospect_company__merged_into"))
-    found |= set(leads.values_list("prospect_company", "prospect_company__merged_into"))
-    return {pk for pair in found for pk in pair if pk is not None}
+    """The accounts whose briefs may name the person, and those they are merged into, however often."""
+    newest = set(contacts.values_list("prospect_company", flat=True)) | set(
+        leads.values_list("prospect_company", flat=True)
+    )
+    found: set[Any] = set()
+    while newest := newest - found - {None}:
+        found |= newest
+        newest = set(ProspectCompany.objects.filter(pk__in=newest).values_list("merged_into", flat=True))
+    return found
 
 
 def _logged(contacts: QuerySet[Contact], leads: list[Any]) -> QuerySet[LogEntry]:

@@ -313,6 +313,16 @@ POSTHOG_ANSWER_SECONDS = env.float("POSTHOG_ANSWER_SECONDS", default=60.0)
 POSTHOG_RETRY_SECONDS = env.float("POSTHOG_RETRY_SECONDS", default=1.0)
 POSTHOG_PATIENCE_SECONDS = env.float("POSTHOG_PATIENCE_SECONDS", default=900.0)
 
+# --- Orbit: the brief -------------------------------------------------------------------------------------------------
+ANTHROPIC_API_KEY = literal("ANTHROPIC_API_KEY")
+ANTHROPIC_BASE_URL = env.str("ANTHROPIC_BASE_URL", default="https://api.anthropic.com")
+AI_MODEL = env.str("AI_MODEL", default="")
+AI_REGENERATE_DELTA = env.int("AI_REGENERATE_DELTA", default=10)
+AI_BRIEFS_PER_DAY = env.int("AI_BRIEFS_PER_DAY", default=500)
+AI_BRIEFS_PER_USER_AND_DAY = env.int("AI_BRIEFS_PER_USER_AND_DAY", default=50)
+AI_DEADLINE_SECONDS = env.float("AI_DEADLINE_SECONDS", default=45.0)
+AI_RETRY_SECONDS = env.float("AI_RETRY_SECONDS", default=1.0)
+
 # --- Orbit: which activity belongs to which account -------------------------------------------------------------------
 ACCOUNT_KEY_SCOPE = choice("ACCOUNT_KEY_SCOPE", "host", ("host", "registrable"))
 SITE_HOSTS = tuple(host.lower() for host in env.list("SITE_HOSTS", default=[]))
@@ -340,5 +350,7 @@ LOGGING = {
     "filters": {"request_id": {"()": "abm_project.request_ids.RequestIdFilter"}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
+    # At DEBUG these would write whole requests: facts, prompts, keys.
+    "loggers": {name: {"level": "WARNING"} for name in ("anthropic", "httpx2", "httpcore2")},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},
 }

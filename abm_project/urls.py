@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from abm_project import failures, health, pages, run_pages, sign_in
-from abm_project.api import hook, jobs, leads, schema
+from abm_project.api import briefs, hook, jobs, leads, schema
 
 urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("password/sent", sign_in.sent, name="password_sent"),
     path("password/new/<uidb64>/<token>", sign_in.new, name="password_new"),
     path("api/hooks/lead-requests", hook.LeadHook.as_view()),
+    path("api/abm/accounts/<uuid:id>/ai-summary", briefs.AISummary.as_view()),
     path("api/abm/lead-requests", leads.LeadList.as_view()),
     path("api/abm/lead-requests.csv", leads.LeadsCSV.as_view()),
     path("api/abm/lead-requests/<uuid:id>", leads.LeadDetail.as_view()),

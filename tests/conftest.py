@@ -3,6 +3,7 @@
 import pytest
 
 from registry import loader
+from tests.anthropic_standin import Anthropic
 from tests.posthog_standin import PostHog
 
 
@@ -44,3 +45,13 @@ def point_at(posthog, settings):
     settings.POSTHOG_HOST, settings.POSTHOG_API_KEY = posthog.url, posthog.api_key
     settings.POSTHOG_PROJECT_ID = str(posthog.project_id)
     settings.POSTHOG_RETRY_SECONDS = 0.001
+
+
+# --- Anthropic ---
+@pytest.fixture
+def anthropic_api(settings):
+    """A language model that is configured, and answers on this machine."""
+    with Anthropic() as api:
+        settings.ANTHROPIC_API_KEY, settings.ANTHROPIC_BASE_URL, settings.AI_MODEL = api.key, api.url, api.models[0]
+        settings.AI_RETRY_SECONDS = 0.01
+        yield api

@@ -34,7 +34,8 @@ PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "r
 RUNS = [route for route in ROUTES if route.startswith("runs")]
 HOOK = "api/hooks/lead-requests"  # anybody may post a lead; nobody reads one there
 ADMIN_API = [route for route in API if route.startswith("api/abm/jobs") or route.endswith(".csv")]
-SALES_API = [route for route in API if route not in (HOOK, *ADMIN_API)]
+ASKED_FOR = {"api/abm/accounts/<uuid:id>/ai-summary"}  # open to all roles; by POST alone
+SALES_API = [route for route in API if route not in (HOOK, *ADMIN_API, *ASKED_FOR)]
 ADMIN = [route for route in ROUTES if route.startswith("admin/")]
 LIST = re.compile("admin/[a-z_]+/[a-z]+/")
 DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/intentsignal)/add/")
@@ -88,6 +89,7 @@ def test_sales_reads_every_page_but_the_runs_and_leads_but_not_all_at_once_and_n
     seen = visit("sales")
 
     assert {seen[route] for route in PAGES + SALES_API} == {200}
+    assert {seen[route] for route in ASKED_FOR} == {405}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
     assert {seen[route] for route in RUNS + ADMIN_API} == {403}
 

@@ -42,6 +42,7 @@ def test_every_endpoint_is_described(schema):
         "get /api/abm/jobs/{id}",
         "post /api/abm/jobs/{id}/publish",
         "post /api/abm/jobs/recompute-intent",
+        "post /api/abm/accounts/{id}/ai-summary",
     }
     assert [name for name, operation in operations(schema) if not operation.get("description")] == []
 
@@ -72,6 +73,7 @@ def test_every_field_and_parameter_has_a_meaning(schema):
         ("get /api/abm/lead-requests/{id}", "200 403 404 503"),
         ("patch /api/abm/lead-requests/{id}", "200 400 403 404 411 413 415 503"),
         ("get /api/abm/jobs", "200 400 403 503"),
+        ("post /api/abm/accounts/{id}/ai-summary", "200 400 403 404 409 411 413 415 429 502 503"),
         ("post /api/abm/jobs/{id}/publish", "202 400 403 404 409 411 413 415 503"),
         ("post /api/abm/jobs/recompute-intent", "202 400 403 409 411 413 415 503"),
     ],
@@ -83,7 +85,7 @@ def test_every_status_is_described_and_every_error_has_the_one_shape(schema, ope
     for status, answer in answers.items():
         if status >= "400":
             shape = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-            assert shape in ("Problem", "RunConflict")
+            assert shape in ("Problem", "RunConflict", "BriefFailed")
             assert answer["description"]
         assert ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503"))
 
