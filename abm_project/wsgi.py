@@ -1,8 +1,11 @@
 """The WSGI entry point: `gunicorn abm_project.wsgi`."""
 
+import gc
 import os
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 from django.utils.http import parse_header_parameters
@@ -28,3 +31,6 @@ class Utf8Request(WSGIRequest):
 
 application = get_wsgi_application()
 application.request_class = Utf8Request
+import_module(settings.ROOT_URLCONF)  # now, not in the first request
+gc.collect()
+gc.freeze()  # what is loaded stays, so that no collection walks through it again: an eighth of a lead's time

@@ -4,8 +4,7 @@ import hashlib
 import hmac
 
 from django.conf import settings
-
-from accounts.models import ErasedPerson
+from django.db import connection
 
 
 def email_hash(email: str) -> str:
@@ -13,4 +12,6 @@ def email_hash(email: str) -> str:
 
 
 def was_erased(email: str) -> bool:
-    return ErasedPerson.objects.filter(email_hash=email_hash(email)).exists()
+    with connection.cursor() as cursor:  # asked for every lead, and written by Django in more time than it is answered
+        cursor.execute("SELECT 1 FROM erased_people WHERE email_hash = %s", [email_hash(email)])
+        return cursor.fetchone() is not None

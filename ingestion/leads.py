@@ -6,7 +6,7 @@ meet at a lock of the database, so that one of them stores and the others get it
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,7 +20,7 @@ from accounts.domains import email_domain, normalize_domain_from_url, registrabl
 from accounts.erasure import was_erased
 from accounts.models import Contact, ContactIdentity, IntentSignal, ProspectCompany
 from accounts.resolution import DomainRules
-from ingestion.lead_score import lead_score
+from ingestion.lead_score import SAID, lead_score
 from ingestion.models import LeadRequest
 from registry.loader import RegistryUnusable, get_domain_rules, get_lead_points
 from registry.transactions import transact
@@ -62,14 +62,14 @@ def ingest_lead_request(
     body = hashlib.sha256(raw).hexdigest()
     key = f"key:{hashlib.sha256(idempotency_key.encode()).hexdigest()}" if idempotency_key else f"body:{body}"
     with alone(key, seconds=0 if idempotency_key else TWIN_SECONDS):
-        known = LeadRequest.objects.filter(dedupe_key=key).first()
+        known = LeadRequest.objects.remembered(key)
         if known is not None and known.submitted_at > now - REMEMBERED:
             if known.body_sha256 != body:
                 raise KeyReused
             return Ingested(known, is_new=False)
         status = LeadRequest.Status.SPAM if is_spam else LeadRequest.Status.NEW
         made = {**fields, "payload_json": payload, "body_sha256": body, "dedupe_key": key, "submitted_at": now}
-        return Ingested(transact(partial(_store, made, status, known)), is_new=True)
+        return Ingested(_store({**made, "status": status}, known), is_new=True)
 
 
 @contextmanager
@@ -104,15 +104,27 @@ def _release(name: str) -> None:
         log.warning("The database went away after a lead was stored, or refused.")
 
 
-def _store(made: Mapping[str, Any], status: str, expired: LeadRequest | None) -> LeadRequest:
+def _store(made: Mapping[str, Any], expired: LeadRequest | None) -> LeadRequest:
+    """Tied; alone where that cannot be. Another lead may make the same account, contact or identity this moment: when
+    it is tried again, they are there."""
+    try:
+        return transact(partial(_stored, made, expired, tie=_tie), again=IntegrityError)
+    except (IntegrityError, DataError):
+        log.exception("A lead is stored, but not tied to its account.")
+        return transact(partial(_stored, made, expired))
+
+
+def _stored(
+    made: Mapping[str, Any], expired: LeadRequest | None, tie: Callable[[LeadRequest], None] | None = None
+) -> LeadRequest:
     if expired is not None:  # its day is over: the same words are a new lead
         LeadRequest.objects.filter(pk=expired.pk).update(dedupe_key=None)
-    lead = LeadRequest(**made, status=status)
-    if status != LeadRequest.Status.SPAM:
+    lead = LeadRequest(**made)
+    if lead.status != LeadRequest.Status.SPAM:
         lead.account_key = account_key(lead.organization_website, lead.work_email, lead.submitted_at.date())
-    lead.save(force_insert=True)
-    if status != LeadRequest.Status.SPAM:
-        tie(lead)
+        if tie:
+            tie(lead)
+    lead.insert()
     return lead
 
 
@@ -133,63 +145,62 @@ def _domain_rules() -> Any:
 
 
 def tie(lead: LeadRequest) -> None:
-    """Account, contact, identity, signal and lead score of a stored lead. What cannot be made is left for the night."""
+    """Find or make the account, contact, identity and signal of a stored lead, and reckon its score; the caller saves
+    it. What cannot be made is left for the night."""
     try:
         with transaction.atomic():
             _tie(lead)
     except (IntegrityError, DataError):
-        log.exception("Lead %s is stored, but not tied to its account.", lead.pk)
+        log.exception("Lead %s is not tied to its account.", lead.pk)
 
 
 def _tie(lead: LeadRequest) -> None:
-    company = open_company(lead) if lead.account_key else None
+    company, is_new = open_company(lead) if lead.account_key else (None, False)
     is_known = company and lead.work_email and not was_erased(lead.work_email)  # an erased person's lead has no address
-    contact = known_contact(company, lead) if is_known else None
-    lead.prospect_company, lead.contact = company, contact
-    fields = {name: getattr(lead, name) for name in ("request_type", "title", "phone", "budget", "timeline")}
-    fields |= {name: getattr(lead, name) for name in ("quantity", "location", "message")}
-    lead.lead_score, lead.lead_score_parts_json = lead_score(
-        fields, company_known=company is not None, points=get_lead_points()
-    )
-    lead.save(update_fields=["prospect_company", "contact", "lead_score", "lead_score_parts_json", "updated_at"])
+    contact = known_contact(company, lead, ask=not is_new) if is_known else None
     if company:
-        IntentSignal.objects.create(
-            prospect_company=company,
-            contact=contact,
-            kind="lead_request",
-            summary=summary(lead)[:SUMMARY_LENGTH],
-            detail_json={"lead_request": str(lead.pk)},
-            occurred_at=lead.submitted_at,
-        )
+        signal = IntentSignal(prospect_company=company, contact=contact, kind="lead_request")
+        signal.summary = summary(lead)[:SUMMARY_LENGTH]
+        signal.detail_json, signal.occurred_at = {"lead_request": str(lead.pk)}, lead.submitted_at
+        signal.insert()
+    lead.prospect_company, lead.contact = company, contact
+    said = {name: getattr(lead, name) for name in ("request_type", *SAID)}
+    lead.lead_score, lead.lead_score_parts_json = lead_score(
+        said, company_known=company is not None, points=get_lead_points()
+    )
 
 
-def open_company(lead: LeadRequest) -> ProspectCompany:
-    """The account whose domain, or whose further domain, the lead names. One that was merged keeps its own people."""
-    known = ProspectCompany.objects.for_domain(str(lead.account_key)).first()
+def open_company(lead: LeadRequest) -> tuple[ProspectCompany, bool]:
+    """The account whose domain, or whose further domain, the lead names, and whether it is made now. One that was
+    merged keeps its own people."""
+    known = ProspectCompany.objects.at(str(lead.account_key))
     if known is not None:
-        return known
+        return known, False
     name = lead.organization_name
     source = ProspectCompany.NameSource.LEAD if name else ProspectCompany.NameSource.DOMAIN
-    defaults = {"name": name or lead.account_key, "name_source": source}
-    return ProspectCompany.objects.get_or_create(domain=lead.account_key, defaults=defaults)[0]
+    company = ProspectCompany(domain=lead.account_key, name=name or lead.account_key, name_source=source)
+    company.insert()
+    return company, True
 
 
-def known_contact(company: ProspectCompany, lead: LeadRequest) -> Contact:
-    """One contact per account and address; what a form says anew replaces what was known, what it leaves out stays."""
+def known_contact(company: ProspectCompany, lead: LeadRequest, *, ask: bool) -> Contact:
+    """One contact per account and address; what a form says anew replaces what was known, what it leaves out stays.
+    `ask`: there may be one."""
     said = {name: getattr(lead, name) for name in ("first_name", "last_name", "title", "phone")}
     said = {name: value for name, value in said.items() if value}
-    contact, is_new = Contact.objects.get_or_create(prospect_company=company, email=lead.work_email, defaults=said)
+    contact = Contact.objects.filter(prospect_company=company, email=lead.work_email).first() if ask else None
+    if contact is None:
+        contact = Contact(prospect_company=company, email=lead.work_email, **said)
+        contact.insert()
     changed = [name for name, value in said.items() if getattr(contact, name) != value]
-    if changed and not is_new:
+    if changed:
         for name in changed:
             setattr(contact, name, said[name])
         contact.save(update_fields=[*changed, "updated_at"])
     if distinct_id := lead.tracking_json.get("posthog_distinct_id"):
-        ContactIdentity.objects.get_or_create(  # a browser that two people share stays the first one's
-            identity_type=ContactIdentity.Type.POSTHOG_DISTINCT_ID,
-            identity_value=distinct_id,
-            defaults={"contact": contact},
-        )
+        kind = ContactIdentity.Type.POSTHOG_DISTINCT_ID
+        identity = ContactIdentity(contact=contact, identity_type=kind, identity_value=distinct_id)
+        identity.insert(or_ignore=True)  # a browser that two people share stays the first one's
     return contact
 
 
@@ -210,9 +221,8 @@ def set_status(lead: LeadRequest, status: str) -> str | None:
         lead.lead_score_parts_json = []
     elif was_spam and not is_spam:
         key = lead.account_key = account_key(lead.organization_website, lead.work_email, lead.submitted_at.date())
-    lead.save()
-    if was_spam and not is_spam:
         tie(lead)
+    lead.save()
     return key if was_spam != is_spam else None
 
 
@@ -223,9 +233,16 @@ def summary(lead: LeadRequest) -> str:
 
 
 def tie_loose_leads() -> int:
-    """What was stored and not tied: a night's first work. How many were tied."""
+    """What was stored and not tied: a night's first work. How many there were."""
     loose = LeadRequest.objects.filter(account_key__isnull=False, prospect_company__isnull=True)
-    found = list(loose.exclude(status=LeadRequest.Status.SPAM).order_by("submitted_at")[:1_000])
-    for lead in found:
-        transact(partial(tie, lead))
-    return len(found)
+    found = loose.exclude(status=LeadRequest.Status.SPAM).order_by("submitted_at").values_list("pk", flat=True)
+    return sum(transact(partial(_tie_loose, pk)) for pk in found[:1_000])
+
+
+def _tie_loose(pk: Any) -> bool:
+    lead = LeadRequest.objects.select_for_update().filter(pk=pk, account_key__isnull=False).first()
+    if lead is None or lead.prospect_company_id:  # somebody was faster
+        return False
+    tie(lead)
+    lead.save()
+    return lead.prospect_company_id is not None

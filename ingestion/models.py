@@ -7,6 +7,13 @@ from accounts.models import DOMAIN_LENGTH, Contact, ProspectCompany
 from registry.columns import AsciiCharField, ExactCharField, Record
 
 
+class LeadQuerySet(models.QuerySet["LeadRequest"]):
+    def remembered(self, dedupe_key: str) -> "LeadRequest | None":
+        """The lead of an idempotency key or a body, found fast; what is not asked here is read when it is wanted."""
+        sql = "SELECT id, submitted_at, body_sha256 FROM lead_requests WHERE dedupe_key = %s"
+        return next(iter(self.raw(sql, [dedupe_key])), None)
+
+
 class LeadRequest(Record):
     """A reservation or procurement request: the canonical sales artifact. Never edited by scoring, never moved."""
 
@@ -61,6 +68,8 @@ class LeadRequest(Record):
     why_hot_json = models.JSONField(null=True, blank=True)
     salesforce_lead_id = ExactCharField(max_length=18, null=True, blank=True)
     salesforce_task_id = ExactCharField(max_length=18, null=True, blank=True)
+
+    objects = LeadQuerySet.as_manager()
 
     class Meta:
         db_table = "lead_requests"

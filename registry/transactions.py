@@ -25,10 +25,10 @@ def transact(work: Callable[[], T], *, again: tuple[type[BaseException], ...] | 
 
     `again`: errors that are also no fault of the work, such as another writer having inserted the same key first.
 
-    Inside another transaction it is done once: a deadlock has rolled that one back too.
+    Inside another transaction it is done once, in a savepoint: a deadlock has rolled that one back too.
     """
     if connection.in_atomic_block:
-        return work()
+        return _once(work)
     attempts = Retrying(
         retry=retry_if_exception(asked_to_retry) | retry_if_exception_type(again),
         stop=stop_after_attempt(ATTEMPTS),

@@ -70,6 +70,8 @@ def wake_due(now: datetime) -> None:
     try:
         for run in JobRun.objects.due(now):
             wake(run, now)
+        if settings.JOBS == "queue" and (client := connect()).exists(WAITING):  # left by a worker that died
+            _wake_for_waiting(client)
     except RedisError as error:
         log.warning("Redis cannot wake a worker (%s). The next reconciliation tries again.", error)
 
@@ -165,28 +167,54 @@ def publish_anyway(run: JobRun, now: datetime, asked_by: str) -> bool:
     return published
 
 
-# --- One account ---
+# --- Accounts whose leads came in ---
+WAITING, WOKEN = "abm:rescore:waiting", "abm:rescore:woken"
+WOKEN_SECONDS = 10  # a wake-up that nobody followed for so long is followed by another
+TOGETHER = 50  # accounts of one transaction: their next leads wait for it
+
+
 def rescore_soon(domain: str, *, redis_is_away: bool = False) -> None:
-    """Score one account for today, within seconds: by a worker, or by a thread of this process. If nobody does, the
+    """Score an account for today, within seconds: by a worker, or by a thread of this process. If nobody does, the
     night heals it, so nothing that fails here is the caller's trouble."""
     if settings.JOBS == "queue" and not redis_is_away:
         try:
-            client = _kept_client(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
-            Queue(QUEUE, connection=client).enqueue_call(rescore, args=(domain,), result_ttl=0, ttl=3_600)
+            _leave_to_worker(domain)
             return
         except RedisError as error:
             log.warning("Redis cannot wake a worker for %s (%s): it is scored here.", domain, type(error).__name__)
     Thread(target=_rescore_here, args=(domain,), name=f"rescore {domain}", daemon=True).start()
 
 
-def rescore(domain: str) -> None:
+def _leave_to_worker(domain: str) -> None:
+    """Whoever comes first wakes a worker for all that come until it is up: of a burst, a job for each lead would keep
+    the workers busy for minutes."""
+    client = _kept_client(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
+    with client.pipeline(transaction=False) as exchange:
+        _, is_first = exchange.sadd(WAITING, domain).set(WOKEN, 1, nx=True, ex=WOKEN_SECONDS).execute()
+    if is_first:
+        _wake_for_waiting(client)
+
+
+def _wake_for_waiting(client: Redis) -> None:
+    Queue(QUEUE, connection=client).enqueue_call(rescore_waiting, result_ttl=0, ttl=3_600)
+
+
+def rescore_waiting() -> None:
+    """A worker is up: score what waits."""
+    client = connect()
+    client.delete(WOKEN)  # first: who comes from now on may be too late for this one, and wakes another
+    while domains := client.spop(WAITING, TOGETHER):
+        rescore(*(domain.decode() for domain in domains))
+
+
+def rescore(*domains: str) -> None:
     """By the facts and leads that are in. A date that cannot be scored yet (before the night's pull) waits for it."""
     now = timezone.now()
     try:
-        for _ in recompute(now.date(), now, domains=[domain]):
+        for _ in recompute(now.date(), now, domains=list(domains)):
             pass
     except (CannotScore, RegistryUnusable) as why:
-        log.info("%s is not scored before the night: %s", domain, why)
+        log.info("%s: not scored before the night: %s", ", ".join(domains), why)
 
 
 def _rescore_here(domain: str) -> None:

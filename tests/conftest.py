@@ -16,7 +16,7 @@ def quick_passwords(settings):
 @pytest.fixture(autouse=True)
 def own_counters(settings):
     """Workers of a test run share one Redis: one that empties its cache would empty the other's, and its queue too."""
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = {"default": {"BACKEND": "abm_project.counters.LocalCounters"}}
 
 
 @pytest.fixture(autouse=True)

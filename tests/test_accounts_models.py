@@ -1,6 +1,7 @@
 """What the database refuses in the tables of accounts, leads, facts, scores and briefs, past every form."""
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from accounts.models import CompanyDomain, Contact, ContactIdentity, ProspectCompany
 from ai_summaries.models import AccountAISummary
@@ -176,3 +177,33 @@ def test_an_account_has_one_brief_per_day_lane_and_persona():
         ("ai_summary_persona_known", {"persona": "ceo"}),
     ]:
         refuses(pattern, lambda fields=fields: AccountAISummary.objects.filter(persona="exec").update(**fields))
+
+
+# --- Inserting ---
+def test_an_inserted_row_is_the_one_that_save_would_store():
+    company = make_company()
+    fields = {"prospect_company": company, "first_name": "Ann", "top_categories_7d_json": ["é", {"a": None}]}
+    one, other = Contact(email="a@x.example", **fields), Contact(email="b@x.example", **fields)
+    one.save()
+    other.insert()
+
+    stored = Contact.objects.filter(pk__in=[one.pk, other.pk]).order_by("email").values()
+    own = ("id", "email", "created_at", "updated_at")
+    saved, inserted = ({name: value for name, value in row.items() if name not in own} for row in stored)
+    assert saved == inserted
+    other.refresh_from_db()
+    assert other.created_at <= other.updated_at
+    other.title = "CEO"
+    other.save()  # an update
+    assert Contact.objects.count() == 2
+
+
+def test_inserting_what_is_there_is_refused_or_ignored_as_asked():
+    company = make_company()
+    Contact(prospect_company=company, email="a@x.example", title="first").insert()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Contact(prospect_company=company, email="a@x.example").insert()
+    Contact(prospect_company=company, email="a@x.example").insert(or_ignore=True)
+
+    assert Contact.objects.get().title == "first"

@@ -327,6 +327,47 @@ def test_a_wake_up_leaves_nothing_in_redis_for_long(redis, settings):
     assert (job.func_name, job.result_ttl, job.timeout) == ("scoring.jobs.perform", 0, 12 * 3600)
 
 
+# --- Accounts whose leads came in ---
+def waiting(redis):
+    return redis.smembers(jobs.WAITING)
+
+
+@has_redis
+@pytest.mark.django_db
+def test_of_a_burst_of_leads_the_first_wakes_a_worker_and_all_are_scored_by_it(redis, activity):
+    make_fact("other.example", datetime.now(UTC).date() - timedelta(days=1))
+    for domain in ("acme.example", "other.example", "acme.example"):
+        jobs.rescore_soon(domain)
+    queue = Queue("default", connection=redis)
+    assert [job.func_name for job in queue.jobs] == ["scoring.jobs.rescore_waiting"]
+
+    for _ in range(2):
+        jobs.rescore_waiting()
+
+    scored = DailyAccountIntent.objects.values_list("prospect_company__domain", "date")
+    assert sorted(scored) == [(domain, datetime.now(UTC).date()) for domain in ("acme.example", "other.example")]
+    assert not waiting(redis)
+    jobs.rescore_soon("acme.example")
+    assert len(queue.job_ids) == 2  # who comes after the worker was up wakes another
+
+
+@has_redis
+@pytest.mark.django_db
+def test_what_a_dead_worker_left_waiting_is_found_by_the_next_lead_or_reconciliation(redis):
+    jobs.rescore_soon("acme.example")
+    queue = Queue("default", connection=redis)
+    assert 0 < redis.ttl(jobs.WOKEN) <= jobs.WOKEN_SECONDS
+
+    queue.empty()
+    jobs.wake_due(NOW)
+    assert [job.func_name for job in queue.jobs] == ["scoring.jobs.rescore_waiting"]
+    queue.empty()
+    redis.delete(jobs.WOKEN)  # its time is over
+    jobs.rescore_soon("other.example")
+    assert [job.func_name for job in queue.jobs] == ["scoring.jobs.rescore_waiting"]
+    assert waiting(redis) == {b"acme.example", b"other.example"}
+
+
 # --- The schedule in Redis ---
 @pytest.fixture
 def scheduler(redis):

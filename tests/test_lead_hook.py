@@ -424,7 +424,7 @@ def test_with_a_secret_set_those_without_are_slowed_down_harder(client, settings
 def test_reliability_14_without_redis_leads_are_stored(client, settings):
     settings.CACHES = {
         "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "BACKEND": "abm_project.counters.RedisCounters",
             "LOCATION": "redis://127.0.0.1:1/0",
             "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
         }

@@ -348,6 +348,7 @@ def test_what_becomes_spam_is_nobodys_and_comes_back_as_it_was(sales, django_cap
     seed()
     row = lead("ann", phone="+1 555", message="Hello")
     tie(row)
+    row.save()
     before = LeadRequest.objects.values("account_key", "prospect_company", "contact", "lead_score").get()
 
     spam = patch(sales, row, status="spam").json()
@@ -382,6 +383,7 @@ def test_a_lead_whose_person_was_erased_gets_its_account_and_nobody(sales):
 def test_other_changes_of_status_do_not_touch_the_account(sales):
     row = lead("ann", prospect_company=make_company("acme.example"))
     tie(row)
+    row.save()
 
     for status in ("working", "qualified", "disqualified", "new", "new"):
         patch(sales, row, status=status)

@@ -20,8 +20,8 @@ from rest_framework.views import APIView
 from abm_project.api.description import Problem
 from abm_project.api.parsing import parse, read_body
 from abm_project.api.signatures import is_secret, is_signed
-from abm_project.api.strict import OPTIONAL, Choice, Flag, Text, Whole, valid
-from abm_project.api.throttles import LeadsFromAddress, LeadsInAll, LeadsUnsigned
+from abm_project.api.strict import OPTIONAL, Choice, Flag, Text, Whole
+from abm_project.api.throttles import LeadThrottle
 from ingestion.leads import InFlight, KeyReused, ingest_lead_request
 from ingestion.models import LeadRequest
 from scoring import jobs
@@ -114,6 +114,9 @@ class LeadBody(serializers.Serializer[Any]):
     tracking = Tracking(required=False, default=dict, help_text="Who the browser was.")
 
 
+LEAD_BODY = LeadBody()  # for all requests: it takes longer to make one than to check a lead with it
+
+
 class Accepted(serializers.Serializer[Any]):
     """The lead is stored."""
 
@@ -133,7 +136,7 @@ class LeadHook(APIView):
 
     def get_throttles(self) -> list[BaseThrottle]:
         unsigned = settings.LEAD_SECRETS and not self._claims_a_secret()
-        return [LeadsUnsigned() if unsigned else LeadsFromAddress(), LeadsInAll()]
+        return [LeadThrottle("lead_unsigned_per_address" if unsigned else "lead_per_address")]
 
     @extend_schema(
         operation_id="lead_request_post",
@@ -159,7 +162,7 @@ class LeadHook(APIView):
         payload = parse(raw)
         if not isinstance(payload, dict):
             raise ValidationError("Send one JSON object.", "not_an_object")
-        found = self._ingest(valid(LeadBody(data=payload)), payload, raw, self._idempotency_key(request))
+        found = self._ingest(LEAD_BODY.run_validation(payload), payload, raw, self._idempotency_key(request))
         lead = found.lead
         if found.is_new and lead.account_key:
             away = getattr(request, "throttle_store_is_away", False)

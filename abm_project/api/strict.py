@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from abm_project.api.parsing import refuse_chunks
 from accounts.domains import normalize_domain_from_url
@@ -22,11 +23,15 @@ class Strict(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """A string, never a number made into one; null and absent are ''."""
+    """A string, never a number made into one; null and absent are ''.
+
+    The parser has refused halves of characters already; Django REST framework would look at every one again, in Python.
+    """
 
     def __init__(self, max_length: int, **options: Any) -> None:
         optional = {"required": False, "allow_blank": True, "allow_null": True, "default": ""}
         super().__init__(**({} if options.get("required") else optional), max_length=max_length, **options)
+        self.validators = [v for v in self.validators if not isinstance(v, ProhibitSurrogateCharactersValidator)]
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
         return super().run_validation("" if data is None and not self.required else data)

@@ -3,91 +3,85 @@ away is lost and a flood is not (reliability 13 and 14)."""
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
 from redis.exceptions import RedisError
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 from rest_framework.views import APIView
 
 log = logging.getLogger(__name__)
 LEFT_ALONE = 2  # seconds in which a thread does not ask a store that failed it: else every request waits for it
 
 
-class FailOpenThrottle(SimpleRateThrottle):
-    """A rate that lets everything through while its store is away; a thread waits for it once in LEFT_ALONE seconds.
+class LeadThrottle(BaseThrottle):
+    """Of one client, by the address that the trusted proxies saw (never by the first X-Forwarded-For), and of all.
 
-    Counted by the store itself, in a window of now and the part of the one before that is not over: requests at once
-    cannot count past each other, and a count is one number, however many there are. What is refused counts nowhere, so
-    a flood of one address leaves the others their share.
+    Lets everything through while its store is away; a thread waits for it once in LEFT_ALONE seconds.
     """
 
-    def get_rate(self) -> str | None:
-        rate: str | None = settings.API_RATES[self.scope]
-        return rate
+    def __init__(self, per_address: str) -> None:
+        self.per_address = per_address  # the name of a rate: harder for forms in a browser where a secret is set
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        if getattr(request, "throttle_store_is_away", False) or getattr(request, "is_refused", False):
-            return True
-        store = caches["default"]  # one for each thread
-        if time.monotonic() < getattr(store, "left_alone_until", 0):
-            request.throttle_store_is_away = True  # type: ignore[attr-defined]
-            return True
-        try:
-            allowed = self._count(self.get_cache_key(request, view))
-        except (RedisError, OSError) as error:
-            request.throttle_store_is_away = True  # type: ignore[attr-defined]
-            store.left_alone_until = time.monotonic() + LEFT_ALONE
-            log.warning("Requests are not counted: Redis does not answer (%s).", type(error).__name__)
-            return True
-        request.is_refused = not allowed  # type: ignore[attr-defined]
-        return allowed
+        counters: Any = caches["default"]  # one for each thread
+        request.throttle_store_is_away = time.monotonic() < getattr(counters, "left_alone_until", 0)  # type: ignore[attr-defined]
+        self.seconds = 0.0
+        if not request.throttle_store_is_away:  # type: ignore[attr-defined]
+            try:
+                self.seconds = turned_away(counters, self._rates(request))
+            except (RedisError, OSError) as error:
+                request.throttle_store_is_away = True  # type: ignore[attr-defined]
+                counters.left_alone_until = time.monotonic() + LEFT_ALONE
+                log.warning("Requests are not counted: Redis does not answer (%s).", type(error).__name__)
+        return not self.seconds
 
-    def _count(self, key: str) -> bool:
-        window, self.elapsed = divmod(self.timer(), self.duration)
-        left_of_before = 1 - self.elapsed / self.duration
-        self.here = self._add_one(f"{key}:{window:.0f}")
-        if self.here + self.num_requests * left_of_before <= self.num_requests:
-            return True  # however many came before
-        self.before = self.cache.get(f"{key}:{window - 1:.0f}", 0)
-        if self.here + self.before * left_of_before <= self.num_requests:
-            return True
-        self.cache.decr(f"{key}:{window:.0f}")
-        return False
-
-    def _add_one(self, key: str) -> int:
-        try:
-            return int(self.cache.incr(key))
-        except ValueError:  # the first of its window
-            self.cache.add(key, 0, timeout=3 * self.duration)
-            return int(self.cache.incr(key))
+    def _rates(self, request: Request) -> list["Rate"]:
+        now, rates = time.time(), settings.API_RATES
+        return [
+            Rate(f"throttle:{self.per_address}:{self.get_ident(request)}", rates[self.per_address], now),
+            Rate("throttle:lead_in_all", rates["lead_in_all"], now),
+        ]
 
     def wait(self) -> float:
-        """Seconds until there is room for one more, if nobody else comes."""
-        room = self.num_requests - self.here
+        return self.seconds
+
+
+class Rate:
+    """So many of one key, in a window of now and the part of the one before that is not over. A count is one number,
+    however many it counts, and the store itself counts: requests at once cannot count past each other."""
+
+    def __init__(self, key: str, rate: str, now: float) -> None:
+        self.most, self.duration = SimpleRateThrottle.parse_rate(None, rate)  # type: ignore[arg-type]
+        window, self.elapsed = divmod(now, self.duration)
+        self.key, self.key_before = f"{key}:{window:.0f}", f"{key}:{window - 1:.0f}"
+
+    def wait(self, here: int, counters: Any) -> float:
+        """0 where the one that was just counted has room; else the seconds until there is room for one more, if nobody
+        else comes."""
+        left_of_before = 1 - self.elapsed / self.duration
+        if here + self.most * left_of_before <= self.most:
+            return 0.0  # however many came before
+        before = counters.get(self.key_before, 0)
+        if here + before * left_of_before <= self.most:
+            return 0.0
+        room = self.most - here
         if room < 0:
-            return float(self.duration - self.elapsed + self.duration / max(1, self.num_requests))
-        return max(1.0, self.duration * (1 - room / self.before) - self.elapsed)
+            return float(self.duration - self.elapsed + self.duration / max(1, self.most))
+        return max(1.0, self.duration * (1 - room / before) - self.elapsed)
 
 
-class LeadsFromAddress(FailOpenThrottle):
-    """Of one client, by the address that the trusted proxies saw; never by the first X-Forwarded-For."""
+def turned_away(counters: Any, rates: Sequence[Rate]) -> float:
+    """Count one more. For how many seconds it is turned away; 0 when it is let in.
 
-    scope = "lead_per_address"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        return f"throttle:{self.scope}:{self.get_ident(request)}"
-
-
-class LeadsUnsigned(LeadsFromAddress):
-    """Harder, for forms in a browser where a secret is set: they cannot keep one."""
-
-    scope = "lead_unsigned_per_address"
-
-
-class LeadsInAll(FailOpenThrottle):
-    scope = "lead_in_all"
-
-    def get_cache_key(self, request: Request, view: APIView) -> str:
-        return f"throttle:{self.scope}"
+    What is turned away counts nowhere, so that a flood of one address leaves the others their share.
+    """
+    counts = counters.add_one({rate.key: 3 * rate.duration for rate in rates})
+    seconds = max(rate.wait(count, counters) for rate, count in zip(rates, counts, strict=True))
+    if seconds:
+        for rate in rates:
+            counters.decr(rate.key)
+    return seconds
