@@ -13,6 +13,7 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 
 SALES = "sales"
@@ -41,6 +42,12 @@ def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
 
 def is_admin(user: AbstractBaseUser | AnonymousUser) -> bool:
     return INTERNAL_ADMIN in roles(user)
+
+
+def may_own() -> QuerySet[User]:
+    """Active users with a role, by name: those to whom an account can be given."""
+    having = Q(groups__name__in=ROLES) | Q(is_superuser=True)
+    return User.objects.filter(having, is_active=True).distinct().order_by("username")
 
 
 class RoleRequiredMiddleware(LoginRequiredMiddleware):

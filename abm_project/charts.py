@@ -67,19 +67,33 @@ class ScoreLine:
 
 def sparkline(scores: Sequence[int | None], width: int = 96, height: int = 24, margin: int = 3) -> Sparkline | None:
     """None where there is nothing to draw."""
-    known = [(index, score) for index, score in enumerate(scores) if score is not None]
+    known = [score for score in scores if score is not None]
     if not known:
         return None
+    label = f"Score over {len(scores)} days: from {known[0]} to {known[-1]}, highest {max(known)}"
+    return _spark(scores, label, width, height, margin)
+
+
+def _spark(scores: Sequence[float | None], label: str, width: int, height: int, margin: int) -> Sparkline:
     step = (width - 2 * margin) / max(len(scores) - 1, 1)
     points = [
         None if score is None else (_round(margin + index * step), _height(score, margin, height - 2 * margin))
         for index, score in enumerate(scores)
     ]
-    x, y = points[known[-1][0]] or (0.0, 0.0)
-    first, last = known[0][1], known[-1][1]
-    highest = max(score for _, score in known)
-    label = f"Score over {len(scores)} days: from {first} to {last}, highest {highest}"
+    x, y = [point for point in points if point is not None][-1]
     return Sparkline(width, height, tuple(map(_text, _runs(points))), x, y, label)
+
+
+def count_line(
+    counts: Sequence[int | None], highest: int, width: int = 230, height: int = 36, margin: int = 3
+) -> Sparkline | None:
+    """The same of counts, on a scale from 0 to `highest`, which is one for all pictures of a page."""
+    scaled = [None if count is None else FULL_SCORE * count / max(highest, 1) for count in counts]
+    known = [count for count in counts if count is not None]
+    if not known:
+        return None
+    label = f"Hot accounts over {len(counts)} days: from {known[0]} to {known[-1]}, at most {max(known)}"
+    return _spark(scaled, label, width, height, margin)
 
 
 def score_line(

@@ -1,12 +1,23 @@
 """The query string of a list, strictly: what is not understood is refused, never ignored in silence."""
 
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.core.validators import RegexValidator
 from django.http import QueryDict
 
-from abm_project.dashboards import DEFAULT_ORDERING, ORDERINGS, RANGES, AccountFilter
+from abm_project.dashboards import (
+    DEFAULT_ORDERING,
+    ORDERINGS,
+    PEOPLE_DEFAULT_ORDERING,
+    PEOPLE_ORDERINGS,
+    RANGES,
+    AccountFilter,
+    PeopleFilter,
+    account_id,
+)
 from abm_project.run_reads import RunFilter
 from registry.values import IntentStage, SurgeLevel
 from scoring.models import JobRun
@@ -59,22 +70,79 @@ class RunListForm(ListForm):
         return RunFilter(state=self.cleaned_data["state"], kind=self.cleaned_data["kind"])
 
 
+class LaneField(forms.CharField):
+    def __init__(self) -> None:
+        word = RegexValidator(r"\A[^\s\x00-\x1f/]+\Z", "A lane is one word such as private_office.")
+        super().__init__(required=False, max_length=64, validators=[word])
+
+
+class LaneListForm(ListForm):
+    range = OneOf(*RANGES)
+    lane = LaneField()
+
+    def chosen(self) -> AccountFilter:
+        return AccountFilter(range=self.cleaned_data["range"] or next(iter(RANGES)), lane=self.cleaned_data["lane"])
+
+
+class AccountField(forms.CharField):
+    """An account by its domain, a further domain, or one merged into it."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, max_length=253)
+
+    def clean(self, value: Any) -> UUID | None:
+        domain: str = super().clean(value)
+        found = account_id(domain) if domain else None
+        if domain and found is None:
+            raise forms.ValidationError(f"There is no account {domain}.")
+        return found
+
+
+class PeopleListForm(ListForm):
+    range = OneOf(*RANGES)
+    account = AccountField()
+    lane = LaneField()
+    category = forms.CharField(required=False, max_length=64)
+    search = forms.CharField(required=False, max_length=200)
+    owner = OneOf("me")
+    ordering = OneOf(*PEOPLE_ORDERINGS, *(f"-{column}" for column in PEOPLE_ORDERINGS))
+    limit = forms.IntegerField(required=False, min_value=1, max_value=LIMIT_MAX)
+
+    def chosen(self, user_id: int) -> PeopleFilter:
+        given = self.cleaned_data
+        return PeopleFilter(
+            range=given["range"],
+            account_id=given["account"],
+            lane=given["lane"],
+            category=given["category"],
+            search=given["search"],
+            owner_id=user_id if given["owner"] else None,
+            ordering=given["ordering"] or PEOPLE_DEFAULT_ORDERING,
+        )
+
+    @property
+    def page_size(self) -> int:
+        return self.cleaned_data["limit"] or LIMIT_DEFAULT
+
+
+class MoversForm(ListForm):
+    since = forms.DateField(required=False, error_messages={"invalid": "Write the date as 2026-12-31."})
+    owner = OneOf("me")
+
+
 class AccountListForm(ListForm):
     range = OneOf(*RANGES)
     stage = OneOf(*IntentStage)
     surge = OneOf(*SurgeLevel)
-    lane = forms.CharField(
-        required=False,
-        max_length=64,
-        validators=[RegexValidator(r"\A[^\s\x00-\x1f/]+\Z", "A lane is one word such as private_office.")],
-    )
+    lane = LaneField()
     search = forms.CharField(required=False, max_length=200)
     owner = OneOf("me")
     suppressed = OneOf("1")
+    snoozed = OneOf("1")
     ordering = OneOf(*ORDERINGS, *(f"-{column}" for column in ORDERINGS))
     limit = forms.IntegerField(required=False, min_value=1, max_value=LIMIT_MAX)
 
-    def chosen(self, user_id: int) -> AccountFilter:
+    def chosen(self, user_id: int, today: date) -> AccountFilter:
         given = self.cleaned_data
         return AccountFilter(
             range=given["range"] or next(iter(RANGES)),
@@ -84,6 +152,9 @@ class AccountListForm(ListForm):
             search=given["search"],
             owner_id=user_id if given["owner"] else None,
             suppressed=bool(given["suppressed"]),
+            viewer_id=user_id,
+            today=today,
+            snoozed=bool(given["snoozed"]),
             ordering=given["ordering"] or DEFAULT_ORDERING,
         )
 

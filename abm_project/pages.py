@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
 from abm_project import dashboards
 from abm_project.access import is_admin, roles
-from abm_project.charts import score_line, shares
-from abm_project.filters import AccountListForm, ListForm
+from abm_project.filters import AccountListForm, ListForm, MoversForm
 from abm_project.request_ids import current as current_request_id
 from registry import csv_cells
 
@@ -55,21 +54,41 @@ def hot_accounts(request: HttpRequest) -> HttpResponse:
     form = AccountListForm(request.GET)
     if not form.is_valid():
         return bad_filters(request, form)
-    chosen = form.chosen(request.user.pk)
+    now = timezone.now()
+    chosen = form.chosen(request.user.pk, now.date())
     found = dashboards.hot_accounts(chosen, form.page_number, form.page_size)
     context = {
         "chosen": chosen,
         "found": found,
         "ranges": dashboards.RANGES,
         "window": dashboards.RANGES[chosen.range],
-        "columns": _columns(chosen),
-        "filtered": any([chosen.stage, chosen.lane, chosen.surge, chosen.search, chosen.owner_id, chosen.suppressed]),
+        "columns": account_columns(chosen),
+        "filtered": any(
+            [chosen.stage, chosen.lane, chosen.surge, chosen.search, chosen.owner_id, chosen.suppressed, chosen.snoozed]
+        ),
         "mine": chosen.owner_id is not None,
         "previous_page": found.page - 1,
         "next_page": found.page + 1,
-        "now": timezone.now(),
+        "now": now,
     }
     return render(request, "hot_accounts.html", context)
+
+
+@require_safe
+def movers(request: HttpRequest) -> HttpResponse:
+    """What changed since the day before, or since a day that is asked for. Hot accounts takes its panel from here."""
+    form = MoversForm(request.GET)
+    if not form.is_valid():
+        return bad_filters(request, form)
+    since, mine = form.cleaned_data["since"], form.cleaned_data["owner"]
+    found = dashboards.movers(since, owner_id=request.user.pk if mine else None)
+    groups = (
+        ("Entered Hot", "up", found.entered_hot),
+        ("Left Hot", "down", found.left_hot),
+        ("Newly exploding", "up", found.newly_exploding),
+    )
+    context = {"found": found, "groups": groups, "since": since, "mine": bool(mine), "now": timezone.now()}
+    return render(request, "movers.html", context)
 
 
 @require_safe
@@ -78,42 +97,15 @@ def accounts_csv(request: HttpRequest) -> HttpResponseBase:
     form = AccountListForm(request.GET)
     if not form.is_valid():
         return bad_filters(request, form)
-    rows = dashboards.every_hot_account(form.chosen(request.user.pk))
-    name = f"hot-accounts-{timezone.now():%Y-%m-%d}.csv"
+    now = timezone.now()
+    rows = dashboards.every_hot_account(form.chosen(request.user.pk, now.date()))
+    name = f"hot-accounts-{now:%Y-%m-%d}.csv"
     cells = ([getattr(row, column) for column in CSV_COLUMNS] for row in rows)
     return StreamingHttpResponse(
         csv_cells.lines(CSV_COLUMNS, cells),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
-
-
-@require_safe
-def account(request: HttpRequest, domain: str) -> HttpResponse:
-    canonical = dashboards.canonical_domain(domain)
-    if canonical is None:
-        raise Http404(f"There is no account {domain}.")
-    if canonical != domain:
-        return redirect("account", domain=canonical)
-    found = dashboards.account_detail(domain)
-    if found is None:
-        raise Http404(f"There is no account {domain}.")
-    line = score_line(
-        [(day.date, day.score, _marks(day)) for day in found.timeline], cold_max=found.cold_max, warm_max=found.warm_max
-    )
-    bars_7d, bars_30d = (shares(lane.raw_7d for lane in found.lanes), shares(lane.raw_30d for lane in found.lanes))
-    context = {
-        "account": found,
-        "line": line,
-        "lanes": list(zip(found.lanes, bars_7d, bars_30d, strict=True)),
-        "top_pages": list(zip(found.pages, shares(count for _, count in found.pages), strict=True)),
-        "now": timezone.now(),
-    }
-    return render(request, "account.html", context)
-
-
-def _marks(day: dashboards.TimelineDay) -> tuple[str, ...]:
-    return (f"{day.leads} lead request{'s' if day.leads > 1 else ''}",) if day.leads else ()
 
 
 def no_such_page(request: HttpRequest, **kwargs: str) -> HttpResponse:
@@ -159,24 +151,27 @@ class Column:
         return next((head.sorted for head in self.links if head.sorted), "")
 
 
-def _columns(chosen: dashboards.AccountFilter) -> list[Column]:
-    window = chosen.range
+def head(ordering: str, name: str, label: str, first_up: bool = False) -> Head:
+    """The first click on a number shows the highest first, on a word the first in the alphabet."""
+    descending = ordering.startswith("-")
+    if ordering.removeprefix("-") != name:
+        return Head(label, name if first_up else f"-{name}", "")
+    return Head(label, name if descending else f"-{name}", "descending" if descending else "ascending")
 
-    def head(name: str, label: str) -> Head:
-        """The first click on a number shows the highest first, on a word the first in the alphabet."""
-        descending = chosen.ordering.startswith("-")
-        if chosen.ordering.removeprefix("-") != name:
-            return Head(label, name if name in ("name", "top_lane") else f"-{name}", "")
-        return Head(label, name if descending else f"-{name}", "descending" if descending else "ascending")
 
+def account_columns(chosen: dashboards.AccountFilter) -> list[Column]:
+    """Of a table of accounts, as partials/accounts.html shows it."""
+    order, window = chosen.ordering, chosen.range
     return [
-        Column("name", links=(head("name", "Account"),)),
-        Column("score", links=(head("intent_score", "Score"), head("raw_score", f"Points {window}"))),
-        Column("stage", links=(head("intent_stage", "Stage"),)),
-        Column("surge", links=(head("surge_ratio", "Surge"),)),
-        Column("lane", links=(head("top_lane", f"Lane {window}"),)),
-        Column("number people", links=(head("unique_people_7d", "People 7d"),)),
-        Column("why", "Why hot"),
+        Column("name", links=(head(order, "name", "Account", first_up=True),)),
+        Column("score", links=(head(order, "intent_score", "Score"), head(order, "raw_score", f"Points {window}"))),
+        Column("number moved", "1 d"),
+        Column("number moved", "7 d"),
+        Column("stage", links=(head(order, "intent_stage", "Stage"),)),
+        Column("surge", links=(head(order, "surge_ratio", "Surge"),)),
+        Column("lane", links=(head(order, "top_lane", f"Lane {window}", first_up=True),)),
+        Column("number people", links=(head(order, "unique_people_7d", "People"),)),
+        Column("why", "Why hot, 7 d"),
         Column("trend", "30 days"),
-        Column("seen", links=(head("last_seen_at", "Last seen"),)),
+        Column("seen", links=(head(order, "last_seen_at", "Last seen"),)),
     ]

@@ -3,13 +3,20 @@
 from django.contrib import admin
 from django.urls import path
 
-from abm_project import failures, health, pages, run_pages, sign_in
+from abm_project import account_pages, failures, health, lane_pages, pages, people_pages, run_pages, sign_in
 from abm_project.api import briefs, hook, jobs, leads, schema
 
 urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
     path("accounts.csv", pages.accounts_csv, name="accounts_csv"),
-    path("accounts/<str:domain>", pages.account, name="account"),
+    path("accounts/<str:domain>", account_pages.account, name="account"),
+    path("accounts/<str:domain>/ledger.csv", account_pages.ledger_csv, name="ledger_csv"),
+    path("accounts/<str:domain>/owner", account_pages.owner, name="account_owner"),
+    path("accounts/<str:domain>/snooze", account_pages.snooze, name="account_snooze"),
+    path("accounts/<str:domain>/contacted", account_pages.contacted, name="account_contacted"),
+    path("movers", pages.movers, name="movers"),
+    path("lanes", lane_pages.lanes, name="lanes"),
+    path("people", people_pages.people, name="people"),
     path("runs", run_pages.runs, name="runs"),
     path("runs/domains", run_pages.domains, name="run_domains"),
     path("runs/<uuid:id>", run_pages.run, name="run"),

@@ -30,7 +30,8 @@ def address(route):
 
 ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route)  # regular ones: admin's catch-alls
 API = [route for route in ROUTES if route.startswith("api/")]
-PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs"))]
+BUTTONS = [route for route in ROUTES if route.startswith("accounts/<str:domain>/") and not route.endswith(".csv")]
+PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs")) and route not in BUTTONS]
 RUNS = [route for route in ROUTES if route.startswith("runs")]
 HOOK = "api/hooks/lead-requests"  # anybody may post a lead; nobody reads one there
 ADMIN_API = [route for route in API if route.startswith("api/abm/jobs") or route.endswith(".csv")]
@@ -65,7 +66,8 @@ def is_login(answer):
 
 
 def test_the_matrix_sees_the_pages_and_the_tables_of_admin():
-    assert {"", "accounts.csv", "accounts/<str:domain>"} <= set(PAGES)
+    assert {"", "accounts.csv", "accounts/<str:domain>", "lanes", "people", "movers", "password"} <= set(PAGES)
+    assert {route.rpartition("/")[2] for route in BUTTONS} == {"owner", "snooze", "contacted"}
     assert {"", "/domains", "/<uuid:id>", "/<uuid:id>/row", "/<uuid:id>/progress"} == {route[4:] for route in RUNS}
     assert {"admin/accounts/prospectcompany/", "admin/scoring/dailyaccountintent/", "admin/auth/user/"} <= set(ADMIN)
     assert "admin/scoring/jobrun/add/" in filter(DERIVED.fullmatch, ADMIN)
@@ -81,7 +83,7 @@ def test_a_stranger_is_sent_to_the_login_everywhere_and_refused_by_the_api(visit
 def test_a_user_without_a_role_sees_nothing(visit):
     seen = visit(None)
 
-    assert {seen[route] for route in PAGES + RUNS + ADMIN_API + SALES_API} == {403}
+    assert {seen[route] for route in PAGES + BUTTONS + RUNS + ADMIN_API + SALES_API} == {403}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
 
 
@@ -89,6 +91,7 @@ def test_sales_reads_every_page_but_the_runs_and_leads_but_not_all_at_once_and_n
     seen = visit("sales")
 
     assert {seen[route] for route in PAGES + SALES_API} == {200}
+    assert {seen[route] for route in BUTTONS} == {405}  # theirs to press
     assert {seen[route] for route in ASKED_FOR} == {405}
     assert {seen[route] for route in ADMIN} <= {403, "login"}
     assert {seen[route] for route in RUNS + ADMIN_API} == {403}

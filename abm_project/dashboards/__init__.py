@@ -27,8 +27,9 @@ from abm_project.dashboards.account_list import (
     every_hot_account,
     hot_accounts,
 )
-from abm_project.dashboards.families import canonical_domain, lead_requests_of
+from abm_project.dashboards.families import account_id, canonical_domain, lead_requests_of
 from abm_project.dashboards.finding import FoundAccount, Lookup, lookup
+from abm_project.dashboards.handling import Action, Contacted, Handling, handling
 from abm_project.dashboards.lanes import LaneCard, LaneCards, lane_cards
 from abm_project.dashboards.moves import Mover, Movers, Moves, movers
 from abm_project.dashboards.people_list import (
@@ -55,11 +56,14 @@ __all__ = [
     "TREND_DAYS",
     "AccountDetail",
     "AccountFilter",
+    "Action",
     "Brief",
     "Category",
+    "Contacted",
     "Facet",
     "FoundAccount",
     "Freshness",
+    "Handling",
     "HotAccount",
     "HotAccounts",
     "Identity",
@@ -83,11 +87,13 @@ __all__ = [
     "Why",
     "account_by_id",
     "account_detail",
+    "account_id",
     "canonical_domain",
     "every_hot_account",
     "every_person",
     "explained",
     "freshness",
+    "handling",
     "hot_accounts",
     "lane_cards",
     "lead_requests_of",

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
 from abm_project.dashboards.families import Families, families, leads_of, merges_now
+from abm_project.dashboards.handling import last_contacts, snoozed_by, snoozed_until
 from abm_project.dashboards.one_moment import one_moment
 from abm_project.dashboards.trends import change, days_to, scores_of, trend
+from abm_project.models import Snooze
 from accounts.domains import normalize_domain_from_url
 from accounts.models import CompanyDomain, CompanyQuerySet, Contact, ProspectCompany
 from registry.values import IntentStage, SurgeLevel
@@ -42,7 +44,8 @@ CSV_BATCH = 500
 class AccountFilter:
     """Which accounts, in which order: one of ORDERINGS, a minus before it to turn it, or several with commas between.
 
-    `range` chooses the window shown and sorted by, and which top lane counts; it hides nobody.
+    `range` chooses the window shown and sorted by, and which top lane counts; it hides nobody. What `viewer_id` snoozed
+    is left out on `today`, or, with `snoozed`, is all there is.
     """
 
     range: str = "7d"
@@ -52,6 +55,9 @@ class AccountFilter:
     search: str = ""
     owner_id: int | None = None
     suppressed: bool = False
+    viewer_id: int | None = None
+    today: date | None = None
+    snoozed: bool = False
     ordering: str = DEFAULT_ORDERING
 
     @property
@@ -87,6 +93,9 @@ class HotAccount:
     last_seen_at: datetime | None
     last_lead_at: datetime | None
     last_lead_id: UUID | None
+    contacted_at: datetime | None
+    contacted_by: str
+    snoozed_until: date | None
     suppressed_as: str
     snapshot_date: date | None
     matched: tuple[str, ...]
@@ -108,6 +117,7 @@ class HotAccounts:
     stages: tuple[Facet, ...]
     surges: tuple[Facet, ...]
     lanes: tuple[Facet, ...]
+    snoozed: int  # by the viewer, whatever the filter
     nothing_scored: bool
 
 
@@ -135,6 +145,7 @@ def _hot_accounts(chosen: AccountFilter, page: int, limit: int) -> HotAccounts:
         stages=_in_order(counts.stages, reversed(IntentStage)),
         surges=_in_order(counts.surges, reversed(SurgeLevel)),
         lanes=_by_count(counts.lanes, chosen.lane),
+        snoozed=_snoozed(chosen).count() if chosen.viewer_id else 0,
         nothing_scored=not count and not ProspectCompany.objects.scored().exists(),
     )
 
@@ -171,10 +182,23 @@ def _matching(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
 
 
 def _before_chips(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
-    """The accounts of a filter's search, owner and suppression, whatever their stage, surge and lane."""
+    """The accounts of a filter's search, owner, suppression and snoozes, whatever their stage, surge and lane.
+
+    Who searches wants to find: a snoozed account too.
+    """
     companies = ProspectCompany.objects.filter(found)
     companies = companies.suppressed() if chosen.suppressed else companies.listed()
+    if chosen.snoozed:
+        companies = companies.filter(id__in=_snoozed(chosen))
+    elif chosen.viewer_id is not None and not chosen.search:
+        companies = companies.exclude(id__in=_snoozed(chosen))
     return companies if chosen.owner_id is None else companies.filter(owner_id=chosen.owner_id)
+
+
+def _snoozed(chosen: AccountFilter) -> QuerySet[Snooze, UUID]:
+    if chosen.viewer_id is None or chosen.today is None:
+        raise ValueError("What is snoozed depends on who looks, and when.")
+    return snoozed_by(chosen.viewer_id, chosen.today)
 
 
 def _found_by(search: str) -> Q:
@@ -264,7 +288,8 @@ def _by_count(counts: dict[str, int], chosen: str) -> tuple[Facet, ...]:
 
 
 def _rows(companies: Sequence[ProspectCompany], chosen: AccountFilter, first_rank: int) -> Iterator[HotAccount]:
-    """Six queries more for any number of rows; one more where a search asks what it found them by."""
+    """Seven queries more for any number of rows; one more where somebody looks whose snoozes are shown, and one where a
+    search asks what it found them by."""
     ids = [company.id for company in companies]
     through = max((company.snapshot_date for company in companies if company.snapshot_date), default=None)
     reasons = dict(
@@ -275,6 +300,9 @@ def _rows(companies: Sequence[ProspectCompany], chosen: AccountFilter, first_ran
     scores = scores_of(ids, through)
     family = families({company.id: company.domain for company in companies})
     leads = _last_leads(family, through)
+    contacts = last_contacts(family.by_id)
+    viewer, today = chosen.viewer_id, chosen.today
+    snoozed = snoozed_until(ids, viewer, today) if viewer is not None and today is not None else {}
     matched = _matched(family, chosen.search)
     for rank, company in enumerate(companies, first_rank):
         own = scores[company.id]
@@ -301,6 +329,9 @@ def _rows(companies: Sequence[ProspectCompany], chosen: AccountFilter, first_ran
             last_seen_at=company.last_seen_at,
             last_lead_at=leads[company.id].submitted_at if company.id in leads else None,
             last_lead_id=leads[company.id].id if company.id in leads else None,
+            contacted_at=contacts[company.id].at if company.id in contacts else None,
+            contacted_by=contacts[company.id].by if company.id in contacts else "",
+            snoozed_until=snoozed.get(company.id),
             suppressed_as=company.suppressed_as,
             snapshot_date=company.snapshot_date,
             matched=tuple(sorted(matched[company.id] - {company.domain})),

@@ -73,9 +73,20 @@ def lead_requests_of(domain: str) -> QuerySet[LeadRequest]:
 
 def canonical_domain(text: str) -> str | None:
     """The domain under which an account is shown: its own; for an alias or a merged account, the account's."""
+    company = _shown_as(text)
+    return company and company.domain
+
+
+def account_id(text: str) -> UUID | None:
+    """The account that is shown under a domain."""
+    company = _shown_as(text)
+    return company and company.id
+
+
+def _shown_as(text: str) -> ProspectCompany | None:
     domain = normalize_domain_from_url(text)
     company = ProspectCompany.objects.for_domain(domain).first() if domain else None
     if company is None:
         return None
     root = merges_now().root(company.id)
-    return company.domain if root == company.id else ProspectCompany.objects.get(id=root).domain
+    return company if root == company.id else ProspectCompany.objects.get(id=root)

@@ -66,3 +66,11 @@ def sparkline(scores: Sequence[int | None]) -> charts.Sparkline | None:
 def plain(word: str) -> str:
     """`private_office` as people write it."""
     return word.replace("_", " ").replace("-", " ")
+
+
+@register.filter
+def identity(kind: str) -> str:
+    """What another system's id of a person is called."""
+    return {"posthog_distinct_id": "PostHog", "hashed_email": "hashed e-mail", "crm_id": "CRM", "email": "e-mail"}.get(
+        kind, kind
+    )

@@ -35,12 +35,29 @@
   // On a phone the picture is wider than the screen: begin with the newest day.
   for (const chart of document.querySelectorAll(".chart")) chart.scrollLeft = chart.scrollWidth;
 
-  // A fragment that another page answers, the login after a session's end: load the page anew, and be asked there.
+  // The login after a session's end answers any fragment: load the page anew, and be asked there.
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { xhr, pathInfo } = event.detail;
-    if (new URL(xhr.responseURL).pathname === pathInfo.requestPath) return;
+    if (new URL(event.detail.xhr.responseURL).pathname !== "/login") return;
     event.detail.shouldSwap = false;
     window.location.reload();
+  });
+
+  // What had the focus may be gone with the old part: stay where it was, not at the top of the page.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (document.activeElement !== document.body) return;
+    document.getElementById(event.detail.target.id)?.closest("[tabindex='-1']")?.focus({ preventScroll: true });
+  });
+
+  // A menu closes when something else is pressed, and with Escape.
+  const close = (menu) => menu.removeAttribute("open");
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) close(menu);
+  });
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && event.target.closest?.("details.menu[open]");
+    if (!menu) return;
+    close(menu);
+    menu.querySelector("summary").focus();
   });
 
   // A click anywhere in a row opens it; a link, a selection or a modifier key keeps its own meaning.

@@ -1,0 +1,45 @@
+"""People inside accounts: the known ones by name, and how many more there are."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from abm_project import dashboards
+from abm_project.filters import PeopleListForm
+from abm_project.pages import Column, bad_filters, head
+
+
+@require_safe
+def people(request: HttpRequest) -> HttpResponse:
+    form = PeopleListForm(request.GET)
+    if not form.is_valid():
+        return bad_filters(request, form)
+    chosen = form.chosen(request.user.pk)
+    found = dashboards.people(chosen, form.page_number, form.page_size)
+    narrowed = [chosen.range, chosen.account_id, chosen.lane, chosen.category, chosen.search, chosen.owner_id]
+    context = {
+        "chosen": chosen,
+        "found": found,
+        "ranges": dashboards.RANGES,
+        "columns": _columns(chosen.ordering),
+        "filtered": any(narrowed),
+        "mine": chosen.owner_id is not None,
+        "account": request.GET.get("account", ""),
+        "previous_page": found.page - 1,
+        "next_page": found.page + 1,
+        "now": timezone.now(),
+    }
+    return render(request, "people.html", context)
+
+
+def _columns(ordering: str) -> list[Column]:
+    return [
+        Column("name", links=(head(ordering, "name", "Person", first_up=True),)),
+        Column("title", "Title"),
+        Column("account", links=(head(ordering, "domain", "Account", first_up=True),)),
+        Column("score", links=(head(ordering, "intent_score", "Score"),)),
+        Column("topics", "Looks at"),
+        Column("known", "Known by"),
+        Column("seen", links=(head(ordering, "last_seen_at", "Last seen"),)),
+    ]
