@@ -13,11 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ingestion.demo import DEMO_COMPANIES, Company, DemoLead, demo_events, demo_leads
+from ingestion.demo import DemoLead, demo_events, demo_leads
+from ingestion.demo_cast import DEMO_COMPANIES, Company
 from tests.posthog_standin.project import Project
 from tests.posthog_standin.server import serve
 
-COMPANIES, DEMO_DAYS, EVENTS = 80, 60, 30_000
+DEMO_DAYS = 60
 
 
 def main() -> None:
@@ -61,15 +62,11 @@ def _wait(until_input_ends: bool) -> None:
 
 
 def _load_demo(project: Project) -> None:
-    """The demo's companies, told with as many seeds as it takes, up to the last full day."""
+    """The demo's events up to the last full day, with what PostHog knows of its companies and people."""
     last_day = datetime.now(UTC).date() - timedelta(days=1)
     start = datetime.combine(last_day - timedelta(days=DEMO_DAYS), datetime.min.time(), UTC)
-    project.capture([_named(company, start) for company in DEMO_COMPANIES[:COMPANIES]])
-    loaded, seed = 0, 7
-    while loaded < EVENTS:
-        events = list(map(_as_sent_by_posthog_js, demo_events(last_day, DEMO_DAYS, COMPANIES, seed)))
-        project.capture(events)
-        loaded, seed = loaded + len(events), seed + 1
+    project.capture([_named(company, start) for company in DEMO_COMPANIES])
+    project.capture(list(map(_as_sent_by_posthog_js, demo_events(last_day, DEMO_DAYS))))
     project.capture([_known(lead) for lead in demo_leads(last_day) if lead.tracking_json])
 
 
