@@ -21,6 +21,8 @@ from registry.registry import DOMAIN
 from registry.rules import problem, slug, too_large_together
 from registry.values import PLACEHOLDER, WEIGHT_MAX
 
+REASON_LENGTH = 100  # of why somebody changed something, in the history
+
 
 def one_when(**condition: object) -> models.GeneratedField:
     """A column that is 1 where the condition holds and NULL elsewhere: unique over it means "at most one such row"."""
@@ -172,6 +174,7 @@ class ScoreConfig(SeededRecord):
                 made = _copy(row, score_config=copy)
                 made._change_reason = copy._change_reason
                 made.save()
+        copy._change_reason = None
         return copy
 
     def activate(self, *, instead_of: object = None) -> None:
@@ -194,6 +197,7 @@ class ScoreConfig(SeededRecord):
                 active.save(update_fields=["status", "updated_at"])
             self.status, self._change_reason = self.Status.ACTIVE, reason
             self.save(update_fields=["status", "updated_at"])
+            self._change_reason = None
 
     def parameters(self) -> values.ScoreParameters:
         return values.ScoreParameters(

@@ -116,15 +116,24 @@ class Impact:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Impact":
-        ways = {name: tuple(map(_way, stored[name])) for name in ("stages", "surges", "lanes")}
-        counts = {
-            name: {key: (before, after) for key, (before, after) in stored[name].items()}
-            for name in ("stage_counts", "surge_counts", "lane_counts")
-        }
-        bins = {name: tuple(stored[name]) for name in ("histogram_before", "histogram_after")}
-        plain = {"accounts": stored["accounts"], "moved": stored["moved"]}
-        movers = tuple(map(_move, stored["movers"]))
-        return cls(as_of=date.fromisoformat(stored["as_of"]), movers=movers, **plain, **ways, **counts, **bins)
+        return cls(
+            as_of=date.fromisoformat(stored["as_of"]),
+            accounts=stored["accounts"],
+            moved=stored["moved"],
+            stage_counts=_pairs(stored["stage_counts"]),
+            surge_counts=_pairs(stored["surge_counts"]),
+            lane_counts=_pairs(stored["lane_counts"]),
+            stages=tuple(map(_way, stored["stages"])),
+            surges=tuple(map(_way, stored["surges"])),
+            lanes=tuple(map(_way, stored["lanes"])),
+            histogram_before=tuple(stored["histogram_before"]),
+            histogram_after=tuple(stored["histogram_after"]),
+            movers=tuple(map(_move, stored["movers"])),
+        )
+
+
+def _pairs(stored: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    return {name: (before, after) for name, (before, after) in stored.items()}
 
 
 def _way(stored: Mapping[str, Any]) -> Way:
