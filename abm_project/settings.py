@@ -260,6 +260,9 @@ SPECTACULAR_SETTINGS = {
         "LeadStatus": "ingestion.models.LeadRequest.Status",
         "RequestType": "ingestion.models.LeadRequest.RequestType",
         "RunState": "scoring.models.JobRun.State",
+        "ConfigStatus": "registry.models.ScoreConfig.Status",
+        "WeightKind": "registry.models.ScoreWeight.Kind",
+        "DomainRuleKind": "registry.models.DomainRule.KINDS",
     },
 }
 

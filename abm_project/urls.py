@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from abm_project import account_pages, failures, health, lane_pages, pages, people_pages, run_pages, sign_in
-from abm_project.api import briefs, hook, jobs, leads, schema
+from abm_project.api import briefs, hook, jobs, leads, registry, rule_tests, schema, versions
 
 urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
@@ -37,6 +37,27 @@ urlpatterns = [
     path("api/abm/jobs/recompute-intent", jobs.RecomputeIntent.as_view()),
     path("api/abm/jobs/<uuid:id>", jobs.JobDetail.as_view()),
     path("api/abm/jobs/<uuid:id>/publish", jobs.PublishNight.as_view()),
+    path("api/abm/admin/event-rules", registry.RuleList.as_view()),
+    path("api/abm/admin/event-rules/test", rule_tests.TryRules.as_view()),
+    path("api/abm/admin/event-rules/<uuid:id>", registry.RuleView.as_view()),
+    path("api/abm/admin/event-rules/<uuid:id>/history", registry.RuleHistory.as_view()),
+    path("api/abm/admin/score-configs", registry.ConfigList.as_view()),
+    path("api/abm/admin/score-configs/<uuid:id>", registry.ConfigView.as_view()),
+    path("api/abm/admin/score-configs/<uuid:id>/history", registry.ConfigHistory.as_view()),
+    path("api/abm/admin/score-configs/<uuid:id>/clone", versions.CloneConfig.as_view()),
+    path("api/abm/admin/score-configs/<uuid:id>/preview", versions.PreviewConfig.as_view()),
+    path("api/abm/admin/score-configs/<uuid:id>/activate", versions.ActivateConfig.as_view()),
+    path("api/abm/admin/score-weights", registry.WeightList.as_view()),
+    path("api/abm/admin/score-weights/<uuid:id>", registry.WeightView.as_view()),
+    path("api/abm/admin/score-weights/<uuid:id>/history", registry.WeightHistory.as_view()),
+    path("api/abm/admin/prompt-templates", registry.PromptList.as_view()),
+    path("api/abm/admin/prompt-templates/<uuid:id>", registry.PromptView.as_view()),
+    path("api/abm/admin/prompt-templates/<uuid:id>/history", registry.PromptHistory.as_view()),
+    path("api/abm/admin/domain-rules", registry.DomainRuleList.as_view()),
+    path("api/abm/admin/domain-rules/<uuid:id>", registry.DomainRuleView.as_view()),
+    path("api/abm/admin/domain-rules/<uuid:id>/history", registry.DomainRuleHistory.as_view()),
+    path("api/abm/admin/revisions", versions.RevisionList.as_view()),
+    path("api/abm/admin/revisions/<uuid:id>/roll-back", versions.RollBack.as_view()),
     path("api/schema/", schema.SchemaView.as_view(), name="schema"),
     path("api/docs/", schema.DocsView.as_view(), name="api_docs"),
     path("healthz", health.healthz),

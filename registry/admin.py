@@ -4,9 +4,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from registry.editing import check_together
 from registry.models import (
     DomainRule,
     EventRule,
@@ -14,7 +16,6 @@ from registry.models import (
     RegistryRevision,
     ScoreConfig,
     ScoreWeight,
-    all_rules_problem,
 )
 from registry.read_only import ReadOnlyAdmin
 from registry.strict_admin import StrictHistoryAdmin
@@ -28,13 +29,12 @@ class RegistryAdmin(StrictHistoryAdmin):
 
 class EventRuleForm(forms.ModelForm):
     def _post_clean(self) -> None:
-        """One rule may be fine and still be too much beside the others."""
         super()._post_clean()  # type: ignore[misc]
-        if self.instance.enabled and not self.errors:
-            others = EventRule.objects.filter(enabled=True).exclude(pk=self.instance.pk)
-            why = all_rules_problem([*others, self.instance])
-            if why:
-                self.add_error("match_value", why)
+        if not self.errors:
+            try:
+                check_together(self.instance)
+            except ValidationError as error:
+                self.add_error(None, error)
 
 
 @admin.register(EventRule)

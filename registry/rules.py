@@ -213,6 +213,11 @@ class RuleSet:
             matcher = self._matchers[event] = self._matcher(event)
         return matcher.first(path)
 
+    def matching(self, event: str, path: str) -> list[Rule]:
+        """Every rule that matches, in order: the first wins, the second would without it."""
+        asked = (rule for rule in self.rules if event_matches(rule.event_name, event))
+        return [rule for rule in asked if _compiled(rule.match_type, rule.match_value).search(path)]
+
     def _matcher(self, event: str) -> Matcher:
         """Events with the same rules share one: rules for `*` would be held once for every event name."""
         rules = [rule for rule in self.rules if event_matches(rule.event_name, event)]

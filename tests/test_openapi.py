@@ -11,6 +11,7 @@ from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
 SCHEMA, DOCS = "/api/schema/", "/api/docs/"
+REGISTRY = ("event-rules", "score-configs", "score-weights", "prompt-templates", "domain-rules")
 
 
 @pytest.fixture
@@ -43,6 +44,16 @@ def test_every_endpoint_is_described(schema):
         "post /api/abm/jobs/{id}/publish",
         "post /api/abm/jobs/recompute-intent",
         "post /api/abm/accounts/{id}/ai-summary",
+        *(f"{method} /api/abm/admin/{table}" for table in REGISTRY for method in ("get", "post")),
+        *(f"{method} /api/abm/admin/{table}/{{id}}" for table in REGISTRY for method in ("get", "patch")),
+        *(f"get /api/abm/admin/{table}/{{id}}/history" for table in REGISTRY),
+        "post /api/abm/admin/event-rules/test",
+        "post /api/abm/admin/score-configs/{id}/clone",
+        "post /api/abm/admin/score-configs/{id}/activate",
+        "get /api/abm/admin/score-configs/{id}/preview",
+        "post /api/abm/admin/score-configs/{id}/preview",
+        "get /api/abm/admin/revisions",
+        "post /api/abm/admin/revisions/{id}/roll-back",
     }
     assert [name for name, operation in operations(schema) if not operation.get("description")] == []
 
@@ -76,6 +87,10 @@ def test_every_field_and_parameter_has_a_meaning(schema):
         ("post /api/abm/accounts/{id}/ai-summary", "200 400 403 404 409 411 413 415 429 502 503"),
         ("post /api/abm/jobs/{id}/publish", "202 400 403 404 409 411 413 415 503"),
         ("post /api/abm/jobs/recompute-intent", "202 400 403 409 411 413 415 503"),
+        ("post /api/abm/admin/event-rules", "201 400 403 411 413 415 503"),
+        ("patch /api/abm/admin/score-weights/{id}", "200 400 403 404 411 412 413 415 428 503"),
+        ("post /api/abm/admin/score-configs/{id}/activate", "200 400 403 404 409 411 412 413 415 428 503"),
+        ("post /api/abm/admin/event-rules/test", "200 400 403 409 411 413 415 503"),
     ],
 )
 def test_every_status_is_described_and_every_error_has_the_one_shape(schema, operation, statuses):
