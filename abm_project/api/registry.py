@@ -476,13 +476,17 @@ class VersionRow(serializers.Serializer[Version]):
     changes = FieldChange(many=True, help_text="What differs from the version before.")
 
 
+class NoFilters(filters.FilterSet):
+    """Pages alone: any other name is refused."""
+
+
 class RegistryHistory(RegistryView):
-    filter_backends = ()
+    filterset_class = NoFilters
 
     def get(self, request: Request, id: UUID) -> Response:
         row = self.get_object()
         rows = row.history.select_related("history_user").order_by("-history_date", "-history_id")
-        page = self.paginate_queryset(rows)
+        page = self.paginate_queryset(self.filter_queryset(rows))
         found = versions(page)
         return self.get_paginated_response(VersionRow(found, many=True).data)
 

@@ -23,6 +23,7 @@ from abm_project.api.registry import (
     VERSIONS,
     ConfigBody,
     ConfigRow,
+    NoFilters,
     OnlyText,
     RegistryView,
     seen_version,
@@ -230,7 +231,7 @@ class RevisionList(ListAPIView):
     permission_classes = (IsInternalAdmin,)
     queryset = RegistryRevision.objects.order_by("-created_at", "-id")
     serializer_class = RevisionRow
-    filter_backends = ()
+    filterset_class = NoFilters
 
 
 class RollBack(APIView):
