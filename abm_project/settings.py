@@ -263,6 +263,7 @@ SPECTACULAR_SETTINGS = {
         "ConfigStatus": "registry.models.ScoreConfig.Status",
         "WeightKind": "registry.models.ScoreWeight.Kind",
         "DomainRuleKind": "registry.models.DomainRule.KINDS",
+        "PromptPersona": "registry.models.PromptTemplate.PERSONAS",
     },
 }
 

@@ -328,12 +328,13 @@ def all_rules_problem(rows: Iterable[EventRule]) -> str | None:
 class PromptTemplate(SeededRecord):
     """The prompt of an account brief for a lane, persona and stage; `*` is any. At most one enabled of each."""
 
+    PERSONAS = [(values.ANY, "any"), *((persona.value, persona.value) for persona in values.Persona)]
     enabled = models.BooleanField(default=True)
     lane = ExactCharField(max_length=64, default=values.ANY)
     persona = models.CharField(
         max_length=16,
         default=values.ANY,
-        choices=[(values.ANY, "any"), *((persona.value, persona.value) for persona in values.Persona)],
+        choices=PERSONAS,
     )
     intent_stage = models.CharField(
         max_length=8,
