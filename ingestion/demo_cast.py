@@ -82,7 +82,7 @@ COMPANIES_BY_PROFILE: Mapping[str, str] = {
         Quillon Fencing Supplies: trade, Rookwood School Group: education, Sablefin Robotics: manufacturing,
         Tern Island Games: games, Underhill Physiotherapy: health, Vaskó és Társa Kft: consulting,
         Westering Telematics: software, Xanthe Interiors: design, Yewtree Actuarial: insurance,
-        Zinnia Botanicals: trade, Aozora Sekkei 青空設計: architecture, Bexhill Ferries: logistics""",
+        Zinnia Botanicals: trade, Aozora Sekkei: architecture, Bexhill Ferries: logistics""",
     "steady": """
         Greyfriars Underwriting: insurance, Lumen Orchard: software, Candlewick Books: publishing,
         Tidewater Capital: finance, Hollis Structural: engineering, Bluebell Clinics: health,
@@ -255,6 +255,10 @@ TITLES = (
 )  # fmt: skip
 CITIES = ("Lisbon", "Rotterdam", "Leeds", "Gdańsk", "Gothenburg", "Lyon", "Porto", "Cork", "Hamburg", "")
 BUDGETS = ("about 4,000 a month", "20–25k for the quarter", "to be agreed", "under 900 a month", "", "", "")
+NOTES = (
+    "Called, left a message with reception.", "Sent the price list and two dates for a visit.",
+    "Walked them through the second floor. They want it in writing.", "",
+)  # fmt: skip
 TIMELINES = ("within six weeks", "from January", "as soon as possible", "next financial year", "", "")
 
 # What people write, by the service they ask for.

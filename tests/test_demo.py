@@ -17,6 +17,7 @@ from django.db.models import Model
 
 from abm_project.access import INTERNAL_ADMIN, SALES, roles
 from abm_project.management.commands import demo
+from abm_project.models import AccountAction, Snooze
 from accounts.models import CompanyDomain, Contact, IntentSignal, ProspectCompany
 from ingestion.demo import (
     EXTRAS,
@@ -181,7 +182,7 @@ def stable_rows(model: type[Model]) -> list[dict[str, Any]]:
 def everything() -> dict[str, list[dict[str, Any]]]:
     tables = (
         ProspectCompany, CompanyDomain, Contact, LeadRequest, ActivityDay, ActivityPull, DomainRule, DailyAccountIntent,
-        User,
+        User, AccountAction, Snooze,
     )  # fmt: skip
     return {model.__name__: stable_rows(model) for model in tables}
 
@@ -204,6 +205,7 @@ def test_the_demo_shows_every_state_there_is() -> None:
     check_decisions()
     check_leads()
     check_people()
+    check_work()
     check_runs()
     check_sign_in(printed)
 
@@ -304,6 +306,11 @@ def check_people() -> None:
     assert contacts.filter(prospect_company__domain=BOUGHT.domain).exists()
     latest = DailyAccountIntent.objects.filter(date=demo.yesterday())
     assert latest.filter(unique_people_7d__gt=2, prospect_company__contacts=None).exists()  # anonymous ones only
+
+
+def check_work() -> None:
+    assert set(AccountAction.objects.values_list("kind", flat=True)) == {"contacted", "snoozed", "owned"}
+    assert Snooze.objects.filter(user__username="demo", until__gt=demo.yesterday()).count() == 2
 
 
 def check_runs() -> None:

@@ -30,6 +30,8 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from abm_project.access import INTERNAL_ADMIN, SALES, give_role
+from abm_project.models import AccountAction
+from abm_project.ownership import contacted, give, snooze
 from accounts.models import ContactIdentity, IntentSignal, ProspectCompany
 from accounts.resolution import add_alias, merge
 from ingestion.cells import cta, page_path, stored_name
@@ -41,6 +43,7 @@ from ingestion.demo_cast import (
     BRANCH_OF,
     DEMO_COMPANIES,
     LINK_CHECKER,
+    NOTES,
     SUPPRESSED,
     Company,
 )
@@ -103,6 +106,7 @@ class Command(BaseCommand):
             share_accounts(companies)
             decide_domains()
             take_in(demo_leads(last_day, len(companies)))
+            work_accounts(companies, last_day)
         with self.step(f"Scores of {SNAPSHOTS} days"):
             remember_mishaps(last_day)
             score(last_day)
@@ -248,6 +252,23 @@ def form_body(fields: Mapping[str, Any]) -> dict[str, Any]:
     names = {"lane": "service_lane", "tracking_json": "tracking"}
     sent = {name: value for name, value in fields.items() if name != "submitted_at" and value not in ("", None, {})}
     return {names.get(name, name): value for name, value in sent.items()}
+
+
+def work_accounts(companies: Sequence[Company], last_day: date) -> None:
+    """What sellers did, once: somebody was in touch about a lead, silent accounts are snoozed, one was handed over."""
+    if AccountAction.objects.exists():
+        return
+    seller, colleague, _ = make_sellers()
+    leads = LeadRequest.objects.filter(status__in=["working", "qualified"], prospect_company__owner__isnull=False)
+    for turn, lead in enumerate(leads.select_related("prospect_company__owner").order_by("submitted_at", "work_email")):
+        owner, at = lead.prospect_company.owner, lead.submitted_at + timedelta(hours=3)
+        contacted(lead.prospect_company_id, owner, NOTES[turn % len(NOTES)], at)
+    morning = datetime.combine(last_day, datetime.min.time(), UTC) + timedelta(hours=9)
+    silent = [company.domain for company in companies if company.profile == "silent"]
+    for account in ProspectCompany.objects.filter(owner=seller, domain__in=silent).order_by("domain")[:2]:
+        snooze(account.pk, seller, last_day + timedelta(days=15), morning)
+    for account in ProspectCompany.objects.filter(owner=colleague).order_by("domain")[:1]:
+        give(account.pk, USER, colleague, morning)
 
 
 def see_people(events: Iterable[Event], last_day: date) -> None:
