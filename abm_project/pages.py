@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
@@ -16,34 +15,12 @@ from abm_project.filters import AccountListForm, ListForm, MoversForm
 from abm_project.request_ids import current as current_request_id
 from registry import csv_cells
 
-NIGHT_IS_IN = timedelta(hours=3)  # it begins at 02:00 UTC; before 03:00 the scores of the night before are fresh
-CSV_COLUMNS = (
-    "rank",
-    "domain",
-    "name",
-    "intent_score",
-    "intent_stage",
-    "surge_level",
-    "surge_ratio",
-    "is_new",
-    "top_lane",
-    "score_7d_raw",
-    "score_30d_raw",
-    "unique_people_7d",
-    "why_hot",
-    "last_seen_at",
-    "last_lead_at",
-    "owner",
-    "suppressed_as",
-    "snapshot_date",
-)
-
 
 def freshness(request: HttpRequest) -> dict[str, object]:
     """For every template: is what we show fresh, and what may this user do. Asked of the database only where shown."""
     user = getattr(request, "user", None)
     return {
-        "freshness": SimpleLazyObject(lambda: dashboards.freshness((timezone.now() - NIGHT_IS_IN).date())),
+        "freshness": SimpleLazyObject(lambda: dashboards.freshness(dashboards.newest_due(timezone.now()))),
         "has_role": SimpleLazyObject(lambda: bool(user and roles(user))),
         "is_internal_admin": SimpleLazyObject(lambda: bool(user and is_admin(user))),
     }
@@ -98,11 +75,10 @@ def accounts_csv(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return bad_filters(request, form)
     now = timezone.now()
-    rows = dashboards.every_hot_account(form.chosen(request.user.pk, now.date()))
     name = f"hot-accounts-{now:%Y-%m-%d}.csv"
-    cells = ([getattr(row, column) for column in CSV_COLUMNS] for row in rows)
+    cells = dashboards.account_cells(form.chosen(request.user.pk, now.date()))
     return StreamingHttpResponse(
-        csv_cells.lines(CSV_COLUMNS, cells),
+        csv_cells.lines(dashboards.ACCOUNT_COLUMNS, cells),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

@@ -250,13 +250,18 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Orbit",
     "VERSION": "1",
-    "DESCRIPTION": "Leads come in, and are read and worked on; jobs are asked for. docs/api.md has examples.",
+    "DESCRIPTION": "Accounts, lanes and people are read, leads come in and are worked on. docs/api.md has examples.",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["abm_project.api.auth.HasRole"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "IntentStage": "registry.values.IntentStage",
+        "SurgeLevel": "registry.values.SurgeLevel",
+        "Persona": "registry.values.Persona",
+        "ProblemType": "abm_project.api.description.PROBLEM_TYPES",
+        "IdentityType": "accounts.models.ContactIdentity.Type",
         "LeadStatus": "ingestion.models.LeadRequest.Status",
         "RequestType": "ingestion.models.LeadRequest.RequestType",
         "RunState": "scoring.models.JobRun.State",
@@ -264,6 +269,7 @@ SPECTACULAR_SETTINGS = {
         "WeightKind": "registry.models.ScoreWeight.Kind",
         "DomainRuleKind": "registry.models.DomainRule.KINDS",
         "PromptPersona": "registry.models.PromptTemplate.PERSONAS",
+        "PromptStage": "registry.models.PromptTemplate.STAGES",
     },
 }
 

@@ -4,7 +4,19 @@ from django.contrib import admin
 from django.urls import path
 
 from abm_project import account_pages, failures, health, lane_pages, pages, people_pages, run_pages, sign_in
-from abm_project.api import briefs, hook, jobs, leads, registry, rule_tests, schema, versions
+from abm_project.api import (
+    accounts,
+    briefs,
+    hook,
+    jobs,
+    lanes,
+    leads,
+    people,
+    registry,
+    rule_tests,
+    schema,
+    versions,
+)
 
 urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
@@ -29,7 +41,16 @@ urlpatterns = [
     path("password/sent", sign_in.sent, name="password_sent"),
     path("password/new/<uidb64>/<token>", sign_in.new, name="password_new"),
     path("api/hooks/lead-requests", hook.LeadHook.as_view()),
+    path("api/abm/accounts", accounts.Accounts.as_view({"get": "list"})),
+    path("api/abm/accounts.csv", accounts.Accounts.as_view({"get": "csv"})),
+    path("api/abm/accounts/lookup", accounts.Accounts.as_view({"get": "lookup"})),
+    path("api/abm/accounts/<uuid:id>", accounts.Accounts.as_view({"get": "retrieve"})),
+    path("api/abm/accounts/<uuid:id>/explain", accounts.Accounts.as_view({"get": "explain"})),
     path("api/abm/accounts/<uuid:id>/ai-summary", briefs.AISummary.as_view()),
+    path("api/abm/movers", accounts.Accounts.as_view({"get": "movers"})),
+    path("api/abm/lanes", lanes.Lanes.as_view({"get": "list"})),
+    path("api/abm/people", people.People.as_view({"get": "list"})),
+    path("api/abm/people.csv", people.People.as_view({"get": "csv"})),
     path("api/abm/lead-requests", leads.LeadList.as_view()),
     path("api/abm/lead-requests.csv", leads.LeadsCSV.as_view()),
     path("api/abm/lead-requests/<uuid:id>", leads.LeadDetail.as_view()),

@@ -329,6 +329,7 @@ class PromptTemplate(SeededRecord):
     """The prompt of an account brief for a lane, persona and stage; `*` is any. At most one enabled of each."""
 
     PERSONAS = [(values.ANY, "any"), *((persona.value, persona.value) for persona in values.Persona)]
+    STAGES = [(values.ANY, "any"), *((stage.value, stage.value) for stage in values.IntentStage)]
     enabled = models.BooleanField(default=True)
     lane = ExactCharField(max_length=64, default=values.ANY)
     persona = models.CharField(
@@ -339,7 +340,7 @@ class PromptTemplate(SeededRecord):
     intent_stage = models.CharField(
         max_length=8,
         default=values.ANY,
-        choices=[(values.ANY, "any"), *((stage.value, stage.value) for stage in values.IntentStage)],
+        choices=STAGES,
     )
     version = ExactCharField(max_length=32, default="v1")
     system_prompt = models.TextField()

@@ -5,7 +5,17 @@ import re
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.factories import make_config, make_fact, make_lead, make_pull, make_run, make_user, make_weight, score
+from tests.factories import (
+    make_company,
+    make_config,
+    make_fact,
+    make_lead,
+    make_pull,
+    make_run,
+    make_user,
+    make_weight,
+    score,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +35,8 @@ def routes(patterns=None, prefix=""):
 
 def address(route):
     route = route.replace("<str:domain>", "acme.example").replace("<path:content_type_id>", "1")
-    return "/" + re.sub("<[a-z:_]+>", UNKNOWN, route)
+    route = re.sub("<[a-z:_]+>", UNKNOWN, route)
+    return f"/{route}?domain=acme.example" if route.endswith("/lookup") else f"/{route}"
 
 
 ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route)  # regular ones: admin's catch-alls
@@ -34,7 +45,8 @@ BUTTONS = [route for route in ROUTES if route.startswith("accounts/<str:domain>/
 PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs")) and route not in BUTTONS]
 RUNS = [route for route in ROUTES if route.startswith("runs")]
 HOOK = "api/hooks/lead-requests"  # anybody may post a lead; nobody reads one there
-ADMIN_API = [route for route in API if route.startswith(("api/abm/jobs", "api/abm/admin")) or route.endswith(".csv")]
+ALL_AS_ONE_FILE = {"api/abm/lead-requests.csv", "api/abm/people.csv"}  # names and addresses
+ADMIN_API = [route for route in API if route.startswith(("api/abm/jobs", "api/abm/admin")) or route in ALL_AS_ONE_FILE]
 ASKED_FOR = {"api/abm/accounts/<uuid:id>/ai-summary"}  # open to all roles; by POST alone
 SALES_API = [route for route in API if route not in (HOOK, *ADMIN_API, *ASKED_FOR)]
 ADMIN = [route for route in ROUTES if route.startswith("admin/")]
@@ -46,6 +58,7 @@ DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/in
 def visit(client):
     make_weight(make_config())
     make_pull()
+    make_company("acme.example", id=UNKNOWN)
     make_fact("acme.example")
     make_run(id=UNKNOWN)
     make_lead(id=UNKNOWN)

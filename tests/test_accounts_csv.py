@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 
@@ -28,7 +29,8 @@ def test_a_row_has_every_figure_under_its_own_name(export):
     make_snapshot(
         company, intent_score=87, intent_stage="Hot", raw_score_7d=12.5, why_hot_json=["2× Pricing", "1× Security"]
     )
-    make_lead("acme.example", prospect_company=company)
+    make_snapshot(company, DAY - timedelta(days=1), intent_score=80)
+    lead = make_lead("acme.example", prospect_company=company)
 
     (row,) = export()
 
@@ -51,6 +53,10 @@ def test_a_row_has_every_figure_under_its_own_name(export):
         "owner": "",
         "suppressed_as": "",
         "snapshot_date": "2026-11-21",
+        "change_1d": "7",
+        "change_7d": "",
+        "id": str(company.pk),
+        "last_lead_id": str(lead.pk),
     }
 
 

@@ -14,8 +14,12 @@ from django.urls import get_resolver
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.fields import empty
 
+from abm_project.api.accounts import AccountFilters
 from abm_project.api.hook import LeadBody
 from abm_project.api.leads import ORDERINGS, LeadFilters
+from abm_project.api.people import PeopleFilters
+from abm_project.dashboards import ORDERINGS as ORDERINGS_OF_ACCOUNTS
+from abm_project.dashboards import PEOPLE_ORDERINGS
 from ingestion.models import LeadRequest
 from tests.factories import PASSWORD, make_lead, make_user
 from tests.markdown import table
@@ -134,6 +138,20 @@ def test_the_filters_are_those_of_the_list():
     assert set(stated) == set(LeadFilters.base_filters)
     assert re.findall(r"`(\w+)`", stated["status"]) == LeadRequest.Status.values
     assert sorted(re.findall(r"`([\w-]+)`", stated["ordering"])) == sorted(ORDERINGS)
+
+
+@pytest.mark.parametrize(
+    ("heading", "filters", "orderings"),
+    [
+        ("Filters of accounts", AccountFilters, ORDERINGS_OF_ACCOUNTS),
+        ("Filters of people", PeopleFilters, PEOPLE_ORDERINGS),
+    ],
+)
+def test_the_filters_of_the_dashboards_are_those_of_the_code(heading, filters, orderings):
+    stated = {row["filter"]: row["values"] for row in table(PAGE, heading)}
+
+    assert set(stated) == set(filters.base_filters)
+    assert set(re.findall(r"`(\w+)`", stated["ordering"])) == set(orderings)
 
 
 def test_every_address_of_the_api_is_in_the_page():

@@ -35,6 +35,15 @@ def test_the_schema_is_valid_and_leaves_nothing_to_guess(capsys):
 def test_every_endpoint_is_described(schema):
     assert {name for name, _ in operations(schema)} == {
         "post /api/hooks/lead-requests",
+        "get /api/abm/accounts",
+        "get /api/abm/accounts.csv",
+        "get /api/abm/accounts/lookup",
+        "get /api/abm/accounts/{id}",
+        "get /api/abm/accounts/{id}/explain",
+        "get /api/abm/lanes",
+        "get /api/abm/movers",
+        "get /api/abm/people",
+        "get /api/abm/people.csv",
         "get /api/abm/lead-requests",
         "get /api/abm/lead-requests.csv",
         "get /api/abm/lead-requests/{id}",
@@ -79,6 +88,11 @@ def test_every_field_and_parameter_has_a_meaning(schema):
     ("operation", "statuses"),
     [
         ("post /api/hooks/lead-requests", "201 400 401 409 411 413 415 422 429 503"),
+        ("get /api/abm/accounts", "200 400 403 503"),
+        ("get /api/abm/accounts.csv", "200 400 403 503"),
+        ("get /api/abm/accounts/{id}", "200 403 404 503"),
+        ("get /api/abm/accounts/{id}/explain", "200 400 403 404 503"),
+        ("get /api/abm/lanes", "200 400 403 503"),
         ("get /api/abm/lead-requests", "200 400 403 503"),
         ("get /api/abm/lead-requests.csv", "200 400 403 503"),
         ("get /api/abm/lead-requests/{id}", "200 403 404 503"),
@@ -113,6 +127,20 @@ def test_what_is_strict_says_so_and_choices_are_named(schema):
     assert "additionalProperties" not in shapes["LeadBodyRequest"]
     assert shapes["LeadStatus"]["enum"] == ["new", "working", "qualified", "disqualified", "spam"]
     assert shapes["RequestType"]["enum"] == ["reservation", "procurement", "contact_sales", "other"]
+
+
+def test_lists_say_their_filters_orders_and_pages(schema):
+    parameters = {
+        parameter["name"]: parameter["schema"]
+        for parameter in dict(operations(schema))["get /api/abm/accounts"]["parameters"]
+    }
+
+    assert set(parameters["stage"]["enum"]) == {"Cold", "Warm", "Hot"}
+    assert parameters["owner"] == {"type": "string", "enum": ["me"]}
+    assert re.fullmatch(parameters["ordering"]["pattern"], "-intent_score,domain")
+    assert not re.fullmatch(parameters["ordering"]["pattern"], "-password")
+    assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}
+    assert schema["components"]["schemas"]["IntentStage"]["enum"] == ["Cold", "Warm", "Hot"]
 
 
 def test_the_page_has_nothing_inline_and_loads_nothing_from_elsewhere(client):

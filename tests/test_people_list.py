@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from abm_project.dashboards import PEOPLE_ORDERINGS, PeopleFilter, account_by_id, every_person, people, people_list
+from abm_project.dashboards import PEOPLE_ORDERINGS, PeopleFilter, account_by_id, people, people_list
+from abm_project.dashboards.people_list import every_person
 from accounts.models import Contact, ContactIdentity
 from accounts.resolution import merge
 from tests.factories import DAY, at, make_company, make_person, make_snapshot, make_user

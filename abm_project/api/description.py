@@ -9,6 +9,8 @@ from rest_framework import serializers
 from abm_project.api.parsing import MAX_BYTES
 from abm_project.api.strict import Strict
 
+PROBLEM_TYPES = ("validation_error", "client_error", "server_error")
+
 
 class Trouble(serializers.Serializer[Any]):
     """One thing that is wrong with a request."""
@@ -24,7 +26,7 @@ class Problem(serializers.Serializer[Any]):
     """The one shape of every error."""
 
     type = serializers.ChoiceField(
-        ["validation_error", "client_error", "server_error"],
+        PROBLEM_TYPES,
         help_text="validation_error: a field is wrong, see errors. client_error: the request is. server_error: we are.",
     )
     code = serializers.CharField(help_text="A word for programs; what it can be is said at the status.")
@@ -58,6 +60,15 @@ class Description(AutoSchema):
         """Also of a list that is no JSON: the CSV."""
         lists = self.method == "GET" and getattr(self.view, "filterset_class", None)
         return list(self.view.filter_backends) if lists else []
+
+    def _get_pagination_parameters(self) -> list[dict[str, Any]]:
+        """Also of a list whose page says more than rows."""
+        paginator = self._get_paginator()
+        return (
+            list(paginator.get_schema_operation_parameters(self.view))
+            if paginator and self.get_filter_backends()
+            else []
+        )
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)

@@ -32,14 +32,45 @@ class PageQuery(serializers.Serializer[Any]):
     )
 
 
+def page_asked(request: Request) -> tuple[int, int]:
+    """Page and limit."""
+    given = {name: request.query_params[name] for name in PageQuery().fields if name in request.query_params}
+    chosen = valid(PageQuery(data=given))
+    return chosen["page"], chosen["limit"]
+
+
+def page_of(results: Any, count: int, page: int, limit: int, address: str) -> dict[str, Any]:
+    """What every list answers; `address` is the one that was asked for."""
+    pages = max(1, -(-count // limit))
+    return {
+        "count": count,
+        "page": page,
+        "limit": limit,
+        "next": _address(address, page + 1) if page < pages else None,
+        "previous": _address(address, min(page - 1, pages)) if page > 1 else None,
+        "results": results,
+    }
+
+
+def _address(address: str, page: int) -> str:
+    if page == 1:
+        return str(remove_query_param(address, "page"))
+    return str(replace_query_param(address, "page", page))
+
+
 class StrictFilters(DjangoFilterBackend):
     """An unknown name or value is an error, and so is a name that comes twice: which one would count?"""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Row], view: APIView) -> QuerySet[Row]:
+        filters = self.understood(request, queryset, view)
+        return queryset if filters is None else filters.qs
+
+    def understood(self, request: Request, queryset: QuerySet[Row], view: APIView) -> Any:
+        """The view's filters with what was asked for, all of it valid; None where it has none."""
         query = request.query_params
         filters = self.get_filterset(request, queryset, view)
         if filters is None:
-            return queryset
+            return None
         paging = PageQuery().fields if getattr(view, "pagination_class", None) else {}
         problems: dict[str, Any] = {}
         for name in query:
@@ -51,17 +82,15 @@ class StrictFilters(DjangoFilterBackend):
             problems.setdefault(name, [ErrorDetail(error["message"], error["code"] or "invalid") for error in errors])
         if problems:
             raise ValidationError(problems)
-        return filters.qs
+        return filters
 
 
 class Pages(BasePagination):
     """`page` and `limit` in; count, page, limit, next, previous and results out."""
 
     def paginate_queryset(self, queryset: QuerySet[Row], request: Request, view: APIView | None = None) -> list[Row]:
-        given = {name: request.query_params[name] for name in PageQuery().fields if name in request.query_params}
-        chosen = valid(PageQuery(data=given))
-        self.page, self.limit, self.count = chosen["page"], chosen["limit"], queryset.count()
-        self.address = request.build_absolute_uri()
+        self.page, self.limit = page_asked(request)
+        self.count, self.address = queryset.count(), request.build_absolute_uri()
         start = (self.page - 1) * self.limit
         # Ids in order first, then the rows of one page: to sort and skip whole rows takes ten times longer.
         ids = list(queryset.values_list("pk", flat=True)[start : start + self.limit]) if start < self.count else []
@@ -69,22 +98,7 @@ class Pages(BasePagination):
         return [found[id] for id in ids if id in found]
 
     def get_paginated_response(self, data: Any) -> Response:
-        pages = max(1, -(-self.count // self.limit))
-        return Response(
-            {
-                "count": self.count,
-                "page": self.page,
-                "limit": self.limit,
-                "next": self._address(self.page + 1) if self.page < pages else None,
-                "previous": self._address(min(self.page - 1, pages)) if self.page > 1 else None,
-                "results": data,
-            }
-        )
-
-    def _address(self, page: int) -> str:
-        if page == 1:
-            return str(remove_query_param(self.address, "page"))
-        return str(replace_query_param(self.address, "page", page))
+        return Response(page_of(data, self.count, self.page, self.limit, self.address))
 
     def get_paginated_response_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "format": "uri", "nullable": True}

@@ -8,6 +8,7 @@ from abm_project.dashboards.account import (
     AccountDetail,
     Brief,
     Category,
+    Counted,
     Lane,
     Lead,
     Signal,
@@ -24,14 +25,15 @@ from abm_project.dashboards.account_list import (
     Facet,
     HotAccount,
     HotAccounts,
-    every_hot_account,
     hot_accounts,
 )
+from abm_project.dashboards.exports import ACCOUNT_COLUMNS, PEOPLE_COLUMNS, account_cells, people_cells
 from abm_project.dashboards.families import account_id, canonical_domain, lead_requests_of
 from abm_project.dashboards.finding import FoundAccount, Lookup, lookup
 from abm_project.dashboards.handling import Action, Contacted, Handling, handling
 from abm_project.dashboards.lanes import LaneCard, LaneCards, lane_cards
 from abm_project.dashboards.moves import Mover, Movers, Moves, movers
+from abm_project.dashboards.one_moment import one_moment
 from abm_project.dashboards.people_list import (
     PEOPLE_DEFAULT_ORDERING,
     PEOPLE_ORDERINGS,
@@ -40,16 +42,17 @@ from abm_project.dashboards.people_list import (
     PeopleFilter,
     Person,
     PersonAccount,
-    every_person,
     people,
 )
-from abm_project.dashboards.staleness import Freshness, freshness
+from abm_project.dashboards.staleness import Freshness, freshness, newest_due
 from abm_project.dashboards.trends import TREND_DAYS
 from abm_project.dashboards.why import Reason, Step, Why, explained
 
 __all__ = [
+    "ACCOUNT_COLUMNS",
     "DEFAULT_ORDERING",
     "ORDERINGS",
+    "PEOPLE_COLUMNS",
     "PEOPLE_DEFAULT_ORDERING",
     "PEOPLE_ORDERINGS",
     "RANGES",
@@ -60,6 +63,7 @@ __all__ = [
     "Brief",
     "Category",
     "Contacted",
+    "Counted",
     "Facet",
     "FoundAccount",
     "Freshness",
@@ -86,11 +90,10 @@ __all__ = [
     "TimelineDay",
     "Why",
     "account_by_id",
+    "account_cells",
     "account_detail",
     "account_id",
     "canonical_domain",
-    "every_hot_account",
-    "every_person",
     "explained",
     "freshness",
     "handling",
@@ -99,5 +102,8 @@ __all__ = [
     "lead_requests_of",
     "lookup",
     "movers",
+    "newest_due",
+    "one_moment",
     "people",
+    "people_cells",
 ]

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import F
@@ -45,6 +46,11 @@ class Category:
     score: float
 
 
+class Counted(NamedTuple):
+    name: str
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole of the latest one; `computed_at` is when it was last written, by the run `run_id`."""
@@ -67,8 +73,8 @@ class Snapshot:
     top_lane_30d: str
     last_seen_at: datetime | None
     top_categories_7d: tuple[Category, ...]
-    top_pages_7d: tuple[tuple[str, int], ...]
-    key_events_7d: tuple[tuple[str, int], ...]
+    top_pages_7d: tuple[Counted, ...]
+    key_events_7d: tuple[Counted, ...]
     why_hot: tuple[str, ...]
 
 
@@ -145,7 +151,7 @@ class AccountDetail:
     snapshot: Snapshot | None
     timeline: tuple[TimelineDay, ...]
     lanes: tuple[Lane, ...]
-    pages: tuple[tuple[str, int], ...]
+    pages: tuple[Counted, ...]
     people: tuple[Person, ...]
     people_count: int
     leads: tuple[Lead, ...]
@@ -259,8 +265,8 @@ def _snapshot(row: DailyAccountIntent) -> Snapshot:
     )
 
 
-def _by_count(counts: dict[str, int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+def _by_count(counts: dict[str, int]) -> tuple[Counted, ...]:
+    return tuple(Counted(*item) for item in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _timeline(company: ProspectCompany, family: Families) -> tuple[TimelineDay, ...]:

@@ -45,7 +45,7 @@ class AccountFilter:
     """Which accounts, in which order: one of ORDERINGS, a minus before it to turn it, or several with commas between.
 
     `range` chooses the window shown and sorted by, and which top lane counts; it hides nobody. What `viewer_id` snoozed
-    is left out on `today`, or, with `snoozed`, is all there is.
+    is left out on `today` unless `keep_snoozed`; with `snoozed`, it is all there is.
     """
 
     range: str = "7d"
@@ -58,6 +58,7 @@ class AccountFilter:
     viewer_id: int | None = None
     today: date | None = None
     snoozed: bool = False
+    keep_snoozed: bool = False
     ordering: str = DEFAULT_ORDERING
 
     @property
@@ -190,7 +191,7 @@ def _before_chips(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
     companies = companies.suppressed() if chosen.suppressed else companies.listed()
     if chosen.snoozed:
         companies = companies.filter(id__in=_snoozed(chosen))
-    elif chosen.viewer_id is not None and not chosen.search:
+    elif chosen.viewer_id is not None and not chosen.search and not chosen.keep_snoozed:
         companies = companies.exclude(id__in=_snoozed(chosen))
     return companies if chosen.owner_id is None else companies.filter(owner_id=chosen.owner_id)
 

@@ -9,16 +9,18 @@ from django.db.models.functions import Now
 
 from scoring.models import NIGHT, RECOMPUTE, DailyAccountIntent, JobRun
 
+NIGHT_IS_IN = timedelta(hours=3)  # it begins at 02:00 UTC; before 03:00 the scores of the night before are fresh
 LIVE_RUNS = 3  # one bulk run goes on at a time, one that was asked for waits, and so may the night
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Through which day there are scores, when they were made, and whether that is as it should be."""
+    """Through which day there are scores, when and by which run they were made, and is that as it should be?"""
 
     state: str  # empty, fresh, stale, failed, held
     through: date | None = None
     computed_at: datetime | None = None
+    computed_by: UUID | None = None
     message: str = ""
     going: str = ""  # a bulk run is queued or, rather, running
     run_id: UUID | None = None  # of the run that failed or is held, else of the one that goes on
@@ -32,6 +34,11 @@ class Freshness:
         return self.going == "running"
 
 
+def newest_due(now: datetime) -> date:
+    """The newest day whose night should be in."""
+    return (now - NIGHT_IS_IN).date()
+
+
 def freshness(today: date) -> Freshness:
     """Two queries. `today` is the newest day whose night should be in.
 
@@ -42,7 +49,7 @@ def freshness(today: date) -> Freshness:
     newest = (
         DailyAccountIntent.objects.filter(is_provisional=False)
         .order_by("-date")
-        .values_list("date", "updated_at", "job_run__finished_at")
+        .values_list("date", "updated_at", "job_run__finished_at", "job_run")
         .first()
     )
     runs = (
@@ -50,8 +57,8 @@ def freshness(today: date) -> Freshness:
         .annotate(silent=Q(state=JobRun.State.RUNNING, lease_until__lt=Now()))
         .order_by("-started_at", "-id")[: LIVE_RUNS + 1]
     )
-    through, written_at, finished_at = newest or (None, None, None)
-    found = Freshness("empty", through, finished_at or written_at)
+    through, written_at, finished_at, made_by = newest or (None, None, None, None)
+    found = Freshness("empty", through, finished_at or written_at, made_by)
     for run in runs:
         going = not run.silent and run.state in (JobRun.State.QUEUED, JobRun.State.RUNNING)
         if going and found.going != JobRun.State.RUNNING:
