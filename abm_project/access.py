@@ -23,8 +23,9 @@ EDITED_BY_ADMINS = {
     "registry": ("eventrule", "scoreconfig", "scoreweight", "prompttemplate", "domainrule"),
     "accounts": ("prospectcompany", "companydomain", "contact", "contactidentity"),
     "auth": ("user",),
+    "abm_project": ("alertwebhook", "alertsubscription"),
 }
-SEEN_BY_ADMINS = ("registry", "accounts", "ingestion", "scoring", "ai_summaries")
+SEEN_BY_ADMINS = ("registry", "accounts", "ingestion", "scoring", "ai_summaries", "abm_project")
 
 
 def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:

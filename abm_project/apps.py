@@ -9,5 +9,5 @@ class AbmProjectConfig(AppConfig):
     def ready(self) -> None:
         from abm_project import access, checks  # noqa: F401, PLC0415 - apps are not loaded before ready()
 
-        # Sent by the app whose tables it writes: Django sends no signal for one without models, such as this.
+        # Sent by the app whose tables it writes.
         post_migrate.connect(access.make_groups, sender=apps.get_app_config("auth"))

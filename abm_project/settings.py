@@ -305,6 +305,15 @@ vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds; a page waits for the mail server
 PASSWORD_RESET_TIMEOUT = 24 * 3600
 
+# --- Alerts -----------------------------------------------------------------------------------------------------------
+AFTER_A_NIGHT = ("abm_project.alerts.send_due",)  # by name: scoring knows nothing of what lies above it (design 1)
+PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")  # for links in what is sent
+ALERT_QUIET_DAYS = env.int("ALERT_QUIET_DAYS", default=7)
+ALERT_RETRY_SECONDS = env.float("ALERT_RETRY_SECONDS", default=60.0)
+ALERT_LEASE_SECONDS = env.int("ALERT_LEASE_SECONDS", default=120)
+ALERT_PRIVATE_HOSTS = tuple(host.lower() for host in env.list("ALERT_PRIVATE_HOSTS", default=[]))
+ALERT_CA_FILE = env.str("ALERT_CA_FILE", default="")
+
 # --- Static files -----------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"

@@ -3,7 +3,17 @@
 from django.contrib import admin
 from django.urls import path
 
-from abm_project import account_pages, failures, health, lane_pages, pages, people_pages, run_pages, sign_in
+from abm_project import (
+    account_pages,
+    alert_pages,
+    failures,
+    health,
+    lane_pages,
+    pages,
+    people_pages,
+    run_pages,
+    sign_in,
+)
 from abm_project.api import (
     accounts,
     briefs,
@@ -29,6 +39,7 @@ urlpatterns = [
     path("movers", pages.movers, name="movers"),
     path("lanes", lane_pages.lanes, name="lanes"),
     path("people", people_pages.people, name="people"),
+    path("alerts", alert_pages.alerts, name="alerts"),
     path("runs", run_pages.runs, name="runs"),
     path("runs/domains", run_pages.domains, name="run_domains"),
     path("runs/<uuid:id>", run_pages.run, name="run"),

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 class NotAllowed(ValueError):
     """The address may not be called; the text says why."""
@@ -64,3 +66,40 @@ def refuse_odd(host: str, address: str, *, own: bool) -> None:
         return
     if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
         raise NotAllowed(f"{host} leads to {ip}, which may not be called.")
+
+
+def checked_url(url: str) -> str:
+    """The host of a whole address that somebody entered: https, no user, no odd port. NotAllowed says why not.
+
+    Where the host leads is looked at when it is called (`refuse_private`), since that may change at any time.
+    """
+    if "@" in url.partition("?")[0]:  # first: no other message may repeat a password
+        raise NotAllowed("The address may not contain a user or a password.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise NotAllowed("This is no address.") from error
+    if parts.scheme != "https" or not host or url != url.strip():
+        raise NotAllowed("Write an address that begins with https://.")
+    if port not in (None, 443) and port < 1024:
+        raise NotAllowed(f"Port {port} belongs to something that is no web server.")
+    return host
+
+
+def refuse_private(host: str, address: str) -> None:
+    """NotAllowed unless the address is one of the public internet, whatever it is wrapped in."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = [ip, *_wrapped(ip)]
+    if not all(each.is_global and not each.is_multicast for each in inner):
+        raise NotAllowed(f"{host} leads to {ip}, which is not public.")
+
+
+def _wrapped(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 address inside an IPv6 one: mapped, 6to4, Teredo, NAT64."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return []
+    found = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    if ip in NAT64:
+        found.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+    return [each for each in found if each is not None]

@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -49,6 +50,17 @@ def reconcile(now: datetime | None = None) -> None:
     now = now or timezone.now()
     put_right(now)
     wake_due(now)
+    follow_up()
+
+
+def follow_up() -> None:
+    """What follows a published night and lies above this package, by its name in settings. It finds by itself what is
+    to do, so it is called often, and a failure waits for the next call."""
+    for name in settings.AFTER_A_NIGHT:
+        try:
+            import_string(name)()
+        except Exception:
+            log.exception("%s failed; the next reconciliation calls it again.", name)
 
 
 def put_right(now: datetime) -> None:
@@ -127,6 +139,9 @@ def perform(run_id: str | UUID) -> None:
         KINDS[claimed.kind](claimed, now)
     except Exception:
         log.exception("%s failed.", claimed)  # the row says why, and the next reconciliation tries a night again
+        return
+    if claimed.kind == NIGHT:
+        follow_up()
 
 
 def _perform_here(run_id: UUID) -> None:

@@ -24,7 +24,7 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq_scheduler import Scheduler
 
-from scoring.jobs import QUEUE, connect, due_slot, perform, put_right, reconcile
+from scoring.jobs import QUEUE, connect, due_slot, follow_up, perform, put_right, reconcile
 from scoring.models import JobRun
 from scoring.nights import NIGHT_BEGINS
 
@@ -161,6 +161,8 @@ def do_what_is_due(now: datetime, reconciling: bool) -> None:
     for run in list(JobRun.objects.due(now)):
         perform(run.pk)
         settings.SCHEDULER_SEEN_FILE.touch()
+    if reconciling:
+        follow_up()
 
 
 def last_seen() -> datetime | None:

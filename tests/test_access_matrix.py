@@ -51,7 +51,7 @@ ASKED_FOR = {"api/abm/accounts/<uuid:id>/ai-summary"}  # open to all roles; by P
 SALES_API = [route for route in API if route not in (HOOK, *ADMIN_API, *ASKED_FOR)]
 ADMIN = [route for route in ROUTES if route.startswith("admin/")]
 LIST = re.compile("admin/[a-z_]+/[a-z]+/")
-DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/intentsignal)/add/")
+DERIVED = re.compile("admin/(scoring/.+|ai_summaries/.+|ingestion/.+|accounts/intentsignal|.+/alertdelivery)/add/")
 
 
 @pytest.fixture
