@@ -17,7 +17,9 @@ from django.views.decorators.http import require_POST, require_safe
 from abm_project import dashboards, ownership
 from abm_project.account_requests import ContactedForm, OwnerForm, SnoozeForm
 from abm_project.api.lists import csv_answer
+from abm_project.brief_reads import brief_panel
 from abm_project.charts import score_line, shares
+from abm_project.filters import chosen_persona
 from accounts.models import ProspectCompany
 
 FORM_EVENTS = "form_"
@@ -81,6 +83,7 @@ def _page(request: HttpRequest, domain: str, refused: Refused = NOTHING, status:
         "marked": [(day, forms[day.date]) for day in found.timeline],
         "lanes": list(zip(found.lanes, bars_7d, bars_30d, strict=True)),
         "top_pages": list(zip(found.pages, shares(count for _, count in found.pages), strict=True)),
+        "panel": brief_panel(domain, chosen_persona(request.GET)),
         "now": now,
     }
     return render(request, "account.html", context, status=status)

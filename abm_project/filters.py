@@ -1,10 +1,12 @@
 """The query string of a list, strictly: what is not understood is refused, never ignored in silence."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.core.exceptions import BadRequest
 from django.core.validators import RegexValidator
 from django.http import QueryDict
 
@@ -19,7 +21,7 @@ from abm_project.dashboards import (
     account_id,
 )
 from abm_project.run_reads import RunFilter
-from registry.values import IntentStage, SurgeLevel
+from registry.values import IntentStage, Persona, SurgeLevel
 from scoring.models import JobRun
 
 LIMIT_MAX = 200
@@ -161,3 +163,11 @@ class AccountListForm(ListForm):
     @property
     def page_size(self) -> int:
         return self.cleaned_data["limit"] or LIMIT_DEFAULT
+
+
+def chosen_persona(query: Mapping[str, Any]) -> str:
+    """For whom a brief is asked; sales where nothing is said."""
+    persona = str(query.get("persona", Persona.SALES))
+    if persona not in list(Persona):
+        raise BadRequest("There is no such persona: choose sales, marketing or exec.")
+    return persona

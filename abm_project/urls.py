@@ -6,6 +6,7 @@ from django.urls import path
 from abm_project import (
     account_pages,
     alert_pages,
+    brief_pages,
     failures,
     health,
     lane_pages,
@@ -32,6 +33,7 @@ urlpatterns = [
     path("", pages.hot_accounts, name="hot_accounts"),
     path("accounts.csv", pages.accounts_csv, name="accounts_csv"),
     path("accounts/<str:domain>", account_pages.account, name="account"),
+    path("accounts/<str:domain>/brief", brief_pages.brief, name="account_brief"),
     path("accounts/<str:domain>/ledger.csv", account_pages.ledger_csv, name="ledger_csv"),
     path("accounts/<str:domain>/owner", account_pages.owner, name="account_owner"),
     path("accounts/<str:domain>/snooze", account_pages.snooze, name="account_snooze"),

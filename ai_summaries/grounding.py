@@ -111,10 +111,8 @@ COUNTED = {
     ),
     "(?:page )?views?|visits?|hits?|clicks?": "views|count|reasons",
 }
-UNITS = [
-    (re.compile(rf"\W{{0,3}}(?:[\w/-]+ ){{0,2}}?(?:{word})\b", re.I), re.compile(names))
-    for word, names in COUNTED.items()
-]
+_BETWEEN = r"[ ×*_-]{0,3}(?:[^\W\d]+[ -]){0,2}?"  # on the same line: `3 pricing page views`
+UNITS = [(re.compile(rf"{_BETWEEN}(?:{word})\b", re.I), re.compile(names)) for word, names in COUNTED.items()]
 SCORED = re.compile(r"\b(?:score|ratio)\b[^.;\n]{0,16}$", re.I)
 OF_SCORES = re.compile("score|points|ratio|change")
 PERCENT, SHARES = re.compile("percent"), re.compile("share|ratio")

@@ -4,6 +4,7 @@ It says nothing but what the facts say, so it passes the same check as a model's
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 MODEL = "rules"  # what stands where a model's name would
@@ -79,14 +80,16 @@ def _interest(facts: Mapping[str, Any]) -> str:
 
 def _sales(facts: Mapping[str, Any]) -> list[str]:
     leads = facts["recent_lead_requests"]
-    first = (
-        f"Answer the {leads[0]['request_type'].replace('_', ' ')} request of {leads[0]['received']}"
-        if leads
-        else "Find whom to call: no lead request names anybody"
-    )
+    first = _answer(leads[0]) if leads else "Find whom to call: no lead request names anybody"
     titled = next((person["title"] for person in facts["known_people"] if person["title"]), "")
     second = f"Ask for the {_in_words(titled)}" if titled else "Ask who decides and who pays"
-    return [first, second, f"Offer {OPENINGS.get(_interests(facts)[0], 'a short call about their plans')}"]
+    return [first, second, f"Lead with {OPENINGS.get(_interests(facts)[0], 'their plans, and what would help')}"]
+
+
+def _answer(lead: Mapping[str, Any]) -> str:
+    kind = "" if lead["request_type"] == "other" else f"{lead['request_type'].replace('_', ' ')} "
+    day = date.fromisoformat(lead["received"])
+    return f"Answer the {kind}request of {day.day} {day:%b}"
 
 
 def _marketing(facts: Mapping[str, Any]) -> list[str]:

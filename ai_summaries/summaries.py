@@ -33,7 +33,7 @@ from scoring.models import DailyAccountIntent
 
 POLL_SECONDS = 0.2
 MADE, CACHED, FAILED = "made", "cached", "failed"
-FIRST = "There is none yet for this date and lane."
+FIRST = "The first for this date and lane."
 FORCED = "An admin asked for it."
 CHANGED = "What is known of the account changed while it was written. Ask again."
 OURS = "An error on our side; it is in the log."

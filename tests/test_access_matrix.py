@@ -41,7 +41,8 @@ def address(route):
 
 ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route)  # regular ones: admin's catch-alls
 API = [route for route in ROUTES if route.startswith("api/")]
-BUTTONS = [route for route in ROUTES if route.startswith("accounts/<str:domain>/") and not route.endswith(".csv")]
+OF_ACCOUNT = [route for route in ROUTES if route.startswith("accounts/<str:domain>/")]
+BUTTONS = [route for route in OF_ACCOUNT if not route.endswith((".csv", "/brief"))]
 PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs")) and route not in BUTTONS]
 RUNS = [route for route in ROUTES if route.startswith("runs")]
 HOOK = "api/hooks/lead-requests"  # anybody may post a lead; nobody reads one there

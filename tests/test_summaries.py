@@ -451,7 +451,7 @@ def test_the_account_that_was_merged_into_again_loses_its_briefs_too(acme, anthr
 
 
 def test_why_a_brief_would_be_made_can_be_asked(acme, anthropic_api):
-    assert why_due(acme, "sales") == "There is none yet for this date and lane."
+    assert why_due(acme, "sales") == "The first for this date and lane."
     click(acme)
     assert why_due(acme, "sales") == ""
     rescore(acme, intent_score=90)
