@@ -1,11 +1,14 @@
 """People inside accounts: the known ones by name, and how many more there are."""
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from abm_project import dashboards
+from abm_project.access import is_admin
+from abm_project.api.lists import csv_answer
 from abm_project.filters import PeopleListForm
 from abm_project.pages import Column, bad_filters, head
 
@@ -31,6 +34,18 @@ def people(request: HttpRequest) -> HttpResponse:
         "now": timezone.now(),
     }
     return render(request, "people.html", context)
+
+
+@require_safe
+def people_csv(request: HttpRequest) -> HttpResponseBase:
+    """Everybody under the current filters, addresses and all, which is why it takes internal_admin, as over the API."""
+    if not is_admin(request.user):
+        raise PermissionDenied("All people as one file need the role internal_admin. Ask an admin for it.")
+    form = PeopleListForm(request.GET)
+    if not form.is_valid():
+        return bad_filters(request, form)
+    rows = dashboards.people_cells(form.chosen(request.user.pk))
+    return csv_answer("people", dashboards.PEOPLE_COLUMNS, rows)
 
 
 def _columns(ordering: str) -> list[Column]:

@@ -43,12 +43,14 @@ ROUTES = sorted(route for route in {*routes()} - FOR_ALL if "(?P" not in route) 
 API = [route for route in ROUTES if route.startswith("api/")]
 OF_ACCOUNT = [route for route in ROUTES if route.startswith("accounts/<str:domain>/")]
 BUTTONS = [route for route in OF_ACCOUNT if not route.endswith((".csv", "/brief"))]
-PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/", "runs")) and route not in BUTTONS]
-RUNS = [route for route in ROUTES if route.startswith("runs")]
+RUNS = [route for route in ROUTES if route.startswith("runs") or route == "people.csv"]  # the admins' pages
+OTHERS = (*BUTTONS, *RUNS)
+PAGES = [route for route in ROUTES if not route.startswith(("admin/", "api/")) and route not in OTHERS]
 HOOK = "api/hooks/lead-requests"  # anybody may post a lead; nobody reads one there
 ALL_AS_ONE_FILE = {"api/abm/lead-requests.csv", "api/abm/people.csv"}  # names and addresses
 ADMIN_API = [route for route in API if route.startswith(("api/abm/jobs", "api/abm/admin")) or route in ALL_AS_ONE_FILE]
-ASKED_FOR = {"api/abm/accounts/<uuid:id>/ai-summary"}  # open to all roles; by POST alone
+VERBS = ("ai-summary", "owner", "snooze", "contacted")
+ASKED_FOR = {f"api/abm/accounts/<uuid:id>/{verb}" for verb in VERBS}  # open to all roles; not by GET
 SALES_API = [route for route in API if route not in (HOOK, *ADMIN_API, *ASKED_FOR)]
 ADMIN = [route for route in ROUTES if route.startswith("admin/")]
 LIST = re.compile("admin/[a-z_]+/[a-z]+/")
@@ -82,7 +84,8 @@ def is_login(answer):
 def test_the_matrix_sees_the_pages_and_the_tables_of_admin():
     assert {"", "accounts.csv", "accounts/<str:domain>", "lanes", "people", "movers", "password"} <= set(PAGES)
     assert {route.rpartition("/")[2] for route in BUTTONS} == {"owner", "snooze", "contacted"}
-    assert {"", "/domains", "/<uuid:id>", "/<uuid:id>/row", "/<uuid:id>/progress"} == {route[4:] for route in RUNS}
+    parts = ("", "/domains", "/<uuid:id>", "/<uuid:id>/row", "/<uuid:id>/progress")
+    assert {"people.csv", *(f"runs{part}" for part in parts)} == set(RUNS)
     assert {"admin/accounts/prospectcompany/", "admin/scoring/dailyaccountintent/", "admin/auth/user/"} <= set(ADMIN)
     assert "admin/scoring/jobrun/add/" in filter(DERIVED.fullmatch, ADMIN)
     assert {"api/abm/jobs", "api/abm/jobs/<uuid:id>", "api/abm/lead-requests.csv"} <= set(ADMIN_API)

@@ -57,6 +57,8 @@ def test_a_row_has_every_figure_under_its_own_name(export):
         "change_7d": "",
         "id": str(company.pk),
         "last_lead_id": str(lead.pk),
+        "contacted_at": "",
+        "contacted_by": "",
     }
 
 

@@ -28,6 +28,8 @@ ACCOUNT_COLUMNS = (
     "change_7d",
     "id",
     "last_lead_id",
+    "contacted_at",
+    "contacted_by",
 )
 PEOPLE_COLUMNS = (
     "email",
