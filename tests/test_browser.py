@@ -219,6 +219,13 @@ def test_the_way_to_an_account_by_keyboard_alone(page, installation):
     assert page.locator("tbody tr").count() == 1
 
 
+def test_what_is_loaded_into_a_page_leaves_its_title(page, installation):
+    sign_in(page)
+    page.locator("#movers:not([hx-get])").wait_for()
+
+    assert page.title() == "Hot accounts · Orbit"
+
+
 def test_chips_filter_combine_and_are_cleared(page, installation):
     sign_in(page)
     everyone = page.locator("tbody tr").count()
