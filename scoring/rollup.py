@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import groupby, islice
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Max, Min, OuterRef, QuerySet, Subquery
 
 from accounts.models import ProspectCompany
 from accounts.resolution import Resolver, load_resolver, resolution_settings
@@ -198,11 +199,16 @@ def score_batch(plan: Plan, batch: Sequence[str]) -> tuple[int, Written]:
     as_of, written = plan.stamp.date, Written()
     companies = lock(batch, plan)
     suppressed = {company.id for company in companies if plan.resolver.rules.suppressed_as(company.domain)}
-    if plan.rewrite and suppressed:
-        written += snapshots.remove(as_of, suppressed, write=plan.write)
     scores = score([company for company in companies if company.id not in suppressed], plan)
     opened = [company for company in companies if not company.is_open]
     names, scored = names_of(opened), {company.id for company, _ in scores}
+    # Suppressed ones, and dates that a merge had given to an account that was not there yet.
+    unscored = [company.id for company in companies if company.is_open and company.id not in scored]
+    obsolete = snapshots.remove(as_of, unscored, write=plan.write and plan.rewrite)
+    written += obsolete if plan.rewrite else Written(kept=obsolete.removed)
+    if obsolete.removed and plan.write and plan.rewrite:
+        shown = [company.id for company in companies if company.snapshot_date == as_of and not company.suppressed_as]
+        snapshots.fall_back([id for id in shown if id not in scored])
     if plan.write:
         snapshots.open_unscored([company for company in opened if company.id not in scored], names, plan.stamp.now)
     written += snapshots.record(scores, plan.stamp, rewrite=plan.rewrite, write=plan.write, names=names)
@@ -330,13 +336,12 @@ def gather(
         company.domain: own_keys(company.domain, resolver) + moved.get(company.domain, []) for company in companies
     }
     found = evidence.read(keys_of, as_of - timedelta(days=evidence.REACH), as_of)
-    open_ones = [company.id for company in companies if company.is_open]
-    there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=open_ones)
-    redo = set(there.values_list("prospect_company_id", flat=True)) if open_ones else set()
+    silent = [company for company in companies if company.is_open and company.domain not in found]
+    cooled = those_that_cooled(silent, as_of)
     earlier = first_seen_earlier(found, keys_of, new_account_days, as_of)
     for company in companies:
         seen = found.get(company.domain, evidence.Evidence())
-        if seen or company.id in redo or is_warm(company, as_of):
+        if seen or company.id in cooled or is_warm(company, as_of):
             yield company, seen, earlier.get(company.domain)
 
 
@@ -347,6 +352,17 @@ def own_keys(domain: str, resolver: Resolver) -> list[str]:
 def is_warm(company: Account, as_of: date) -> bool:
     """Its last score, of a day before, was above 0: a silent account is scored until it has cooled."""
     return company.score_30d_raw > 0 and company.snapshot_date is not None and company.snapshot_date < as_of
+
+
+def those_that_cooled(silent: Sequence[Account], as_of: date) -> set[UUID]:
+    """Silent accounts whose snapshot of this date is rightly there, since the one before it was above 0."""
+    scored = [company.id for company in silent if company.snapshot_date and company.snapshot_date >= as_of]
+    if not scored:
+        return set()
+    before = DailyAccountIntent.objects.filter(prospect_company=OuterRef("prospect_company"), date__lt=as_of)
+    last = before.order_by("-date").values("raw_score_30d")[:1]
+    there = DailyAccountIntent.objects.filter(date=as_of, prospect_company__in=scored)
+    return set(there.alias(last=Subquery(last)).filter(last__gt=0).values_list("prospect_company_id", flat=True))
 
 
 def first_seen_earlier(

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Max
 from django.db.models.constants import OnConflict
 from orjson import dumps
 
@@ -229,3 +230,13 @@ def remove(day: date, companies: Any, *, write: bool = True) -> Written:
     """Take out the snapshots of accounts that are no longer scored (merged or suppressed) from a rewritten date."""
     rows = DailyAccountIntent.objects.filter(date=day, prospect_company__in=companies)
     return Written(removed=rows.delete()[0] if write else rows.count())
+
+
+def fall_back(companies: Sequence[UUID]) -> None:
+    """Accounts whose newest snapshot was taken out show the one before it, or no score where there is none."""
+    for company in companies:
+        snapshots = DailyAccountIntent.objects.filter(prospect_company=company)
+        latest = snapshots.order_by("-date").values_list(*SUMMARY.values()).first() or UNSCORED[:-1]
+        seen = snapshots.aggregate(last=Max("last_seen_at"))["last"]
+        shown = dict(zip(SUMMARY, latest, strict=True))
+        ProspectCompany.objects.filter(pk=company).update(**shown, last_seen_at=seen)

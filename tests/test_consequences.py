@@ -197,12 +197,11 @@ def test_what_an_impact_says_is_what_the_next_recompute_does():
 
 # --- Taking it back ---------------------------------------------------------------------------------------------------
 def history():
-    """Every value of every snapshot and summary. Left out: the zeros of dates before an account was ever seen; a
-    restatement of a merge gives its head such dates, and taking it back empties them."""
+    """Every value of every snapshot and summary."""
     return (
         sorted(
             (tuple((name, value) for name, value in row.items() if name not in MEANT))
-            for row in DailyAccountIntent.objects.exclude(raw_score_30d=0, last_seen_at=None).values()
+            for row in DailyAccountIntent.objects.values()
         ),
         [
             {name: value for name, value in row.items() if name not in MEANT | {"score_updated_at"}}
@@ -246,6 +245,20 @@ def merged():
     )
 
 
+def merged_into_one_asleep():
+    return (
+        lambda: merge(company("acme.example"), company("asleep.example")),
+        lambda: unmerge(company("acme.example")),
+    )
+
+
+def merged_into_one_never_seen():
+    return (
+        lambda: merge(company("acme.example"), company("target.example")),
+        lambda: unmerge(company("acme.example")),
+    )
+
+
 def not_personal():
     return (
         lambda: decide({"gmail.com": ("not_personal", "")}, TODAY),
@@ -261,6 +274,8 @@ DECISIONS = {
     "an alias": alias,
     "an alias that is an account": alias_of_an_account,
     "a merge": merged,
+    "a merge into an account that is asleep": merged_into_one_asleep,
+    "a merge into an account that was never seen": merged_into_one_never_seen,
 }
 
 
@@ -276,7 +291,9 @@ def accounts():
     make_fact("gmail.com", DAYS[1])
     make_lead("acme.example", DAYS[2], lane="office")
     make_lead("beta.example", DAYS[4])
-    make_company("acme.example")
+    make_fact("asleep.example", DAYS[39])
+    for domain in ("acme.example", "asleep.example", "target.example"):
+        make_company(domain)
     restate()
 
 

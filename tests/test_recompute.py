@@ -231,8 +231,8 @@ def test_a_past_snapshot_is_history_until_it_is_restated():
 
     assert (kept.written.kept, kept.written.created) == (1, 1)
     assert after_plain_run == after_counting == {"acme.example": 10.0, "late.example": 10.0}
-    assert (counted.changed, counted.unchanged) == (1, 1)
-    assert raw(DAYS[1]) == {"acme.example": 0.0, "late.example": 10.0}
+    assert (counted.removed, counted.unchanged) == (1, 1)
+    assert raw(DAYS[1]) == {"late.example": 10.0}  # as if the other had never been seen up to then
 
 
 def test_restating_a_past_date_after_a_merge_takes_the_merged_snapshot_out():
