@@ -6,6 +6,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
+from abm_project import unreachable
 from abm_project.api.errors import DatabaseAway, json_error, wants_json
 from abm_project.pages import failure_page
 from abm_project.request_ids import current as current_request_id
@@ -35,14 +36,15 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the request: whatever broke (the database, say) must not break the page that says so."""
     if isinstance(sys.exception(), OperationalError | InterfaceError):
-        return _database_away(request)
+        unreachable.note()
+        return database_away(request)
     if wants_json(request):
         return json_error(500, "server_error", "server_error", "Something went wrong on our side.")
     detail = "The error is in our log. Try again in a minute; if it stays, give an admin the id below."
     return _page_alone(500, "Something went wrong", detail)
 
 
-def _database_away(request: HttpRequest) -> HttpResponse:
+def database_away(request: HttpRequest) -> HttpResponse:
     """It comes back: whoever asked, a person or a proxy, may ask again soon."""
     if wants_json(request):
         answer: HttpResponse = json_error(503, "server_error", DatabaseAway.default_code, DatabaseAway.default_detail)

@@ -1,11 +1,13 @@
-"""A closed door with a note on it: while MAINTENANCE says something, only the probes and the static files answer."""
+"""A closed door with a note on it: while MAINTENANCE says something, or the database was just found out of reach, only
+the probes and the static files answer."""
 
 from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
-from abm_project.failures import closed
+from abm_project.failures import closed, database_away
+from abm_project.unreachable import is_left_alone
 
 PROBES = ("/healthz", "/readyz")
 
@@ -19,4 +21,6 @@ class MaintenanceMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if settings.MAINTENANCE and request.path not in PROBES:
             return closed(request, settings.MAINTENANCE)
+        if is_left_alone() and request.path not in PROBES:
+            return database_away(request)
         return self.get_response(request)

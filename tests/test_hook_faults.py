@@ -516,10 +516,24 @@ def test_reliability_16_without_the_database_all_get_503_in_time_and_it_recovers
     assert_503_in_time(answers)
     for answer in answers:
         assert_one_shape(answer, 503, "unavailable")
-    wait_until(lambda: web.post(a_lead(0)).status == 201, said=web.said, seconds=10)
-    assert {web.post(a_lead(n)).status for n in range(8)} == {201}
+    wait_until(lambda: {web.post(a_lead(n)).status for n in range(8)} == {201}, said=web.said, seconds=10)
     assert [page().status, api().status] == [200, 200]
     assert counts(home) == (9, 9, 9)
+
+
+def test_reliability_16_more_at_once_than_there_are_threads_are_all_answered_in_time(web, home, server):  # noqa: F811
+    """Twice: the second time no thread has a connection any more."""
+    usual = [partial(web.post, a_lead(n)) for n in range(16)]
+    assert {answer.status for answer in at_once(usual)} == {201}
+
+    with without_database(server, "frozen"):
+        for _ in range(2):
+            answers = at_once([partial(web.post, a_lead(n)) for n in range(100)])
+            assert_503_in_time(answers)
+            for answer in answers:
+                assert_one_shape(answer, 503, "unavailable")
+        assert web.get("/healthz").status == 200
+    wait_until(lambda: {answer.status for answer in at_once(usual)} == {201}, said=web.said, seconds=10)
 
 
 def test_reliability_16_a_lead_that_the_database_froze_over_is_answered_in_time_and_stored_once(web, home, server):  # noqa: F811

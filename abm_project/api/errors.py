@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as rest_framework_handler
 from rest_framework.views import set_rollback
 
+from abm_project import unreachable
 from abm_project.request_ids import current
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     """Django REST framework's answer (status and headers) in our shape; None lets a bug become the JSON 500."""
     if isinstance(exc, OperationalError | InterfaceError):
         log.error("The database does not answer: %s", " ".join(map(str, exc.args)))
+        unreachable.note()
         set_rollback()
         exc = DatabaseAway()
     response = rest_framework_handler(exc, context)
