@@ -130,7 +130,8 @@ def test_a_personal_domain_becomes_an_account_with_all_its_past_when_a_rule_says
     rule.delete()
     run()
 
-    assert (allowed, raw()) == ({"gmail.com": 10.0}, {"gmail.com": 0.0})
+    assert (allowed, raw()) == ({"gmail.com": 10.0}, {})
+    assert ProspectCompany.objects.get().score_30d_raw == 0
 
 
 def facts_by_key():
