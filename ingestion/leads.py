@@ -207,11 +207,12 @@ def known_contact(company: ProspectCompany, lead: LeadRequest, *, ask: bool) -> 
 def set_status(lead: LeadRequest, status: str) -> str | None:
     """Say how far a lead is. The domain whose score changes with it, if one does. In the caller's transaction.
 
-    Spam is nobody's: what becomes spam leaves its account, and what is spam no more finds it.
+    Spam is nobody's: what becomes spam leaves its account, with a person known by nothing else, and what is spam no
+    more finds both again.
     """
     spam = LeadRequest.Status.SPAM
     was_spam, is_spam = lead.status == spam, status == spam
-    key = lead.account_key
+    key, contact = lead.account_key, lead.contact
     lead.status = status
     if is_spam and not was_spam:
         IntentSignal.objects.filter(
@@ -223,7 +224,17 @@ def set_status(lead: LeadRequest, status: str) -> str | None:
         key = lead.account_key = account_key(lead.organization_website, lead.work_email, lead.submitted_at.date())
         tie(lead)
     lead.save()
+    if is_spam and contact:
+        _forget_unless_known_otherwise(contact)
     return key if was_spam != is_spam else None
+
+
+def _forget_unless_known_otherwise(contact: Contact) -> None:
+    """Known otherwise: by another lead, by Salesforce, or by an admin, who entered it before any lead came."""
+    in_salesforce = contact.salesforce_contact_id or contact.salesforce_lead_id
+    made_by_lead = LeadRequest.objects.filter(work_email=contact.email, submitted_at__lte=contact.created_at)
+    if not in_salesforce and not contact.lead_requests.exists() and made_by_lead.exists():
+        contact.delete()
 
 
 def summary(lead: LeadRequest) -> str:

@@ -10,10 +10,12 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from abm_project.api import lists
-from accounts.models import CompanyDomain, Contact, IntentSignal
-from ingestion.leads import tie
+from accounts.models import CompanyDomain, Contact, ContactIdentity, IntentSignal
+from accounts.resolution import merge, unmerge
+from ingestion.leads import ingest_lead_request, tie
 from ingestion.models import LeadRequest
 from registry.seeds import seed
 from tests.factories import DAY, make_company, make_lead, make_person, make_user
@@ -126,6 +128,38 @@ def test_an_account_is_meant_by_any_of_its_domains_and_by_those_merged_into_it(s
     assert listed(sales, account="other.example") == ["other"]
     assert listed(sales, account="unknown.example") == []
     assert listed(sales, account="acme.test", search="own", ordering="-lead_score") == ["own"]
+
+
+def test_a_lead_of_a_merged_account_shows_the_account_one_sees_and_its_own_again_afterwards(sales):
+    head, middle, bought = (make_company(f"{name}.example") for name in ("head", "middle", "bought"))
+    merge(middle, head)
+    merge(bought, middle)
+    row = lead("bought", "bought.example", prospect_company=bought)
+    lead("own", "head.example", prospect_company=head)
+
+    def shown():
+        rows = sales.get(LIST).json()["results"]
+        return {found["work_email"].partition("@")[0]: found["account"]["domain"] for found in rows}
+
+    assert shown() == {"bought": "head.example", "own": "head.example"}
+    one = sales.get(f"{LIST}/{row.pk}").json()
+    assert (one["account"]["id"], one["account_key"]) == (str(head.pk), "bought.example")
+    unmerge(middle)
+    assert shown() == {"bought": "middle.example", "own": "head.example"}
+    assert LeadRequest.objects.get(pk=row.pk).prospect_company == bought
+
+
+def test_leads_of_merged_accounts_take_two_more_queries_however_many(sales):
+    def queries(count):
+        for number in range(count):
+            bought = make_company(f"b{count}x{number}.example", merged_into=head)
+            lead(f"p{count}x{number}", bought.domain, prospect_company=bought)
+        with CaptureQueriesContext(connection) as seen:
+            sales.get(LIST, {"limit": 200})
+        return len(seen)
+
+    head = make_company("head.example")
+    assert queries(1) == queries(39)
 
 
 def test_a_search_looks_at_names_address_organisation_and_message(sales):
@@ -349,7 +383,7 @@ def test_what_becomes_spam_is_nobodys_and_comes_back_as_it_was(sales, django_cap
     row = lead("ann", phone="+1 555", message="Hello")
     tie(row)
     row.save()
-    before = LeadRequest.objects.values("account_key", "prospect_company", "contact", "lead_score").get()
+    before = LeadRequest.objects.values("account_key", "prospect_company", "contact__email", "lead_score").get()
 
     spam = patch(sales, row, status="spam").json()
 
@@ -357,10 +391,45 @@ def test_what_becomes_spam_is_nobodys_and_comes_back_as_it_was(sales, django_cap
     assert nothing == (None, None, None, None, [])
     assert not IntentSignal.objects.exists()
     patch(sales, row, status="working")
-    after = LeadRequest.objects.values("account_key", "prospect_company", "contact", "lead_score").get()
+    after = LeadRequest.objects.values("account_key", "prospect_company", "contact__email", "lead_score").get()
     assert after == before
     assert IntentSignal.objects.get().detail_json == {"lead_request": str(row.pk)}
     assert Contact.objects.count() == 1
+
+
+def test_somebody_known_by_spam_alone_is_nobody_and_is_somebody_again_when_it_is_no_spam(sales):
+    one, other = (spoken(message) for message in ("one", "two"))
+    assert Contact.objects.get().identities.count() == 1
+
+    patch(sales, one, status="spam")
+    assert Contact.objects.exists()  # the other lead is theirs
+    patch(sales, other, status="spam")
+    assert not Contact.objects.exists()
+    assert not ContactIdentity.objects.exists()
+
+    shown = patch(sales, other, status="new").json()
+    assert (shown["contact"]["email"], shown["contact"]["first_name"]) == ("ann@acme.example", "Ann")
+    assert Contact.objects.get().identities.get().identity_value == "ph-1"
+
+
+def spoken(message):
+    """A lead as the door stores it."""
+    said = {"work_email": "ann@acme.example", "first_name": "Ann", "message": message}
+    tracking = {"tracking_json": {"posthog_distinct_id": "ph-1"}}
+    return ingest_lead_request({**said, **tracking}, said, message.encode(), timezone.now()).lead
+
+
+@pytest.mark.parametrize("known_by", ["an admin", "Salesforce"])
+def test_somebody_who_is_known_otherwise_stays_when_their_lead_is_spam(sales, known_by):
+    if known_by == "an admin":
+        Contact.objects.create(prospect_company=make_company("acme.example"), email="ann@acme.example")
+    row = spoken("one")
+    if known_by == "Salesforce":
+        Contact.objects.update(salesforce_contact_id="003000000000001AAA")
+
+    patch(sales, row, status="spam")
+
+    assert Contact.objects.get().email == "ann@acme.example"
 
 
 def test_a_false_alarm_of_the_honeypot_gets_its_account(sales):

@@ -26,7 +26,7 @@ from abm_project.access import is_admin
 from abm_project.api.auth import IsInternalAdmin
 from abm_project.api.lists import csv_answer, in_batches
 from abm_project.api.strict import Choice, Strict, sent, valid
-from abm_project.dashboards import lead_requests_of
+from abm_project.dashboards import lead_requests_of, show_heads
 from accounts.domains import normalize_domain_from_url
 from accounts.models import Contact, ProspectCompany
 from ingestion.leads import set_status
@@ -153,7 +153,7 @@ class LeadFilters(filters.FilterSet):
 
 # --- What is shown ----------------------------------------------------------------------------------------------------
 class Account(serializers.ModelSerializer[ProspectCompany]):
-    """The account a lead is tied to."""
+    """The account a lead counts for: where the one it is tied to was merged into another, that one."""
 
     class Meta:
         model = ProspectCompany
@@ -333,6 +333,11 @@ class LeadList(ListAPIView):
     serializer_class = LeadRow
     filterset_class = LeadFilters
 
+    def paginate_queryset(self, queryset: Any) -> Any:
+        page = super().paginate_queryset(queryset)
+        show_heads(page or [])
+        return page
+
 
 class LeadsCSV(GenericAPIView):
     """All lead requests of a filter, names and addresses included, which is why it takes internal_admin."""
@@ -362,7 +367,9 @@ class LeadDetail(GenericAPIView):
 
     def get(self, request: Request, id: UUID) -> Response:
         """One lead request."""
-        return Response(self.get_serializer(self.get_object()).data)
+        lead = self.get_object()
+        show_heads([lead])
+        return Response(self.get_serializer(lead).data)
 
     @extend_schema(request=LeadChange)
     def patch(self, request: Request, id: UUID) -> Response:

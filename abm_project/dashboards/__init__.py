@@ -28,7 +28,7 @@ from abm_project.dashboards.account_list import (
     hot_accounts,
 )
 from abm_project.dashboards.exports import ACCOUNT_COLUMNS, PEOPLE_COLUMNS, account_cells, people_cells
-from abm_project.dashboards.families import account_id, canonical_domain, lead_requests_of
+from abm_project.dashboards.families import account_id, canonical_domain, lead_requests_of, show_heads
 from abm_project.dashboards.finding import FoundAccount, Lookup, lookup
 from abm_project.dashboards.handling import Action, Contacted, Handling, handling
 from abm_project.dashboards.lanes import LaneCard, LaneCards, lane_cards
@@ -106,4 +106,5 @@ __all__ = [
     "one_moment",
     "people",
     "people_cells",
+    "show_heads",
 ]
