@@ -23,7 +23,7 @@ EDITED_BY_ADMINS = {
     "registry": ("eventrule", "scoreconfig", "scoreweight", "prompttemplate", "domainrule"),
     "accounts": ("prospectcompany", "companydomain", "contact", "contactidentity"),
     "auth": ("user",),
-    "abm_project": ("alertwebhook", "alertsubscription"),
+    "abm_project": ("alertwebhook", "alertsubscription", "apitoken"),
 }
 SEEN_BY_ADMINS = ("registry", "accounts", "ingestion", "scoring", "ai_summaries", "abm_project")
 
@@ -32,13 +32,17 @@ def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
     """The user's roles; a superuser has both. One query a request: remembered on the user."""
     if not user.is_authenticated or not user.is_active:
         return frozenset()
-    if getattr(user, "is_superuser", False):
-        return frozenset(ROLES)
     if not hasattr(user, "_orbit_roles"):
-        names = user.groups.values_list("name", flat=True)  # type: ignore[attr-defined]
+        superuser = getattr(user, "is_superuser", False)
+        names = ROLES if superuser else user.groups.values_list("name", flat=True)  # type: ignore[attr-defined]
         user._orbit_roles = frozenset(names) & frozenset(ROLES)  # type: ignore[union-attr]
     found: frozenset[str] = user._orbit_roles  # type: ignore[union-attr]
     return found
+
+
+def act_as(user: User, role: str) -> None:
+    """For this request the user has this role alone, also where they have others."""
+    user._orbit_roles = frozenset((role,))  # type: ignore[attr-defined]
 
 
 def is_admin(user: AbstractBaseUser | AnonymousUser) -> bool:

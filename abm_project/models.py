@@ -9,10 +9,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from abm_project.access import ROLES, SALES
 from accounts.models import ProspectCompany
 from registry.columns import AsciiCharField, ExactCharField, Record, new_id
 
 NOTE_LENGTH = 500
+LAST_USED_TO_WITHIN = timedelta(minutes=10)
 MESSAGE_LENGTH = 255
 
 
@@ -229,3 +231,55 @@ class AlertDelivery(Record):
         """Unless somebody took over because this sender was silent for too long."""
         mine = type(self).objects.filter(pk=self.pk, token=self.token, state=self.State.SENDING)
         return bool(mine.update(**columns, lease_until=None, updated_at=Now()))
+
+
+class ApiToken(Record):
+    """A key to the API: it acts for a user, with a role that is theirs too, until it expires or is revoked.
+
+    Its text is shown once, when it is made; `key` finds the row again, and of the secret only a hash is kept.
+    """
+
+    name = models.CharField(max_length=100, help_text="What it is for, such as the program that has it.")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="api_tokens",
+        help_text="For whom it acts: what it does is theirs, and “me” is them. A program may have a user of its own.",
+    )
+    role = models.CharField(
+        max_length=16,
+        choices=[(role, role) for role in ROLES],
+        default=SALES,
+        help_text="What it may do; never more than its user may at the time.",
+    )
+    key = AsciiCharField(max_length=16, unique=True, editable=False)
+    secret_hash = AsciiCharField(max_length=64, editable=False)
+    expires_at = models.DateTimeField(help_text="UTC.")
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False, help_text="To within ten minutes.")
+    made_by = models.CharField(max_length=150, editable=False)
+
+    class Meta:
+        db_table = "abm_api_tokens"
+        verbose_name = "API token"
+        constraints = [
+            models.CheckConstraint(condition=Q(role__in=["sales", "internal_admin"]), name="api_token_role_known"),
+            models.CheckConstraint(condition=~Q(key="") & ~Q(secret_hash=""), name="api_token_has_a_secret"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_good(self, now: datetime) -> bool:
+        return self.revoked_at is None and now < self.expires_at
+
+    def revoke(self, now: datetime) -> None:
+        """For good; the time of the first revocation stays."""
+        if self.revoked_at is None:
+            self.revoked_at = now
+            self.save(update_fields=["revoked_at", "updated_at"])
+
+    def note_use(self, now: datetime) -> None:
+        """At most one write in LAST_USED_TO_WITHIN, however often it is used."""
+        if self.last_used_at is None or now - self.last_used_at >= LAST_USED_TO_WITHIN:
+            type(self).objects.filter(pk=self.pk).update(last_used_at=now)

@@ -7,6 +7,8 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
 from abm_project.access import give_role
+from abm_project.api_tokens import issue
+from abm_project.models import ApiToken
 from accounts.models import Contact, ContactIdentity, ProspectCompany
 from ingestion.models import ActivityDay, ActivityPull, LeadRequest
 from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
@@ -26,6 +28,13 @@ def make_user(name: str = "sam", role: str | None = "sales", **fields: Any) -> U
     if role:
         give_role(user, role)
     return user
+
+
+def make_token(user: User, role: str = "sales", name: str = "a program", **fields: Any) -> str:
+    """The text of an API token, as a program has it."""
+    token, text = issue(name, user, role, datetime.now(UTC) + timedelta(days=1), made_by="ada")
+    ApiToken.objects.filter(pk=token.pk).update(**fields)
+    return text
 
 
 def make_config(name: str = "test_v1", status: str = "active", **fields: Any) -> ScoreConfig:

@@ -1,6 +1,7 @@
 """Every URL of the resolver for every kind of user: what is not opened on purpose is closed (reliability 20)."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -12,6 +13,7 @@ from tests.factories import (
     make_lead,
     make_pull,
     make_run,
+    make_token,
     make_user,
     make_weight,
     score,
@@ -67,11 +69,15 @@ def visit(client):
     make_lead(id=UNKNOWN)
     score()
 
-    def every_route(role):
-        """Where each route leads a user of this role: a status, or `login`."""
-        if role != "anonymous":
+    def every_route(role, token=None):
+        """Where each route leads a user of this role: a status, or `login`. `token`: fields of one they come with
+        instead of a session."""
+        headers = {}
+        if token is not None:
+            headers = {"Authorization": f"Token {make_token(make_user(role=role), role, **token)}"}
+        elif role != "anonymous":
             client.force_login(make_user(role=role))
-        answers = {route: client.get(address(route)) for route in ROUTES}
+        answers = {route: client.get(address(route), headers=headers) for route in ROUTES}
         return {route: "login" if is_login(answer) else answer.status_code for route, answer in answers.items()}
 
     return every_route
@@ -122,3 +128,23 @@ def test_an_admin_reads_every_page_and_every_list_of_admin_and_only_looks_at_wha
     assert {seen[route] for route in ADMIN if LIST.fullmatch(route)} == {200}
     assert {seen[route] for route in ADMIN if DERIVED.fullmatch(route)} == {403}
     assert not {route: status for route, status in seen.items() if status == "login" or status >= 500}
+
+
+@pytest.mark.parametrize("role", ["sales", "internal_admin"])
+def test_a_token_opens_the_api_as_its_role_does_and_no_page(visit, role):
+    seen = visit(role, token={})
+
+    assert {seen[route] for route in ROUTES if route not in API} == {"login"}
+    assert {seen[route] for route in SALES_API} == {200}
+    assert {seen[route] for route in ASKED_FOR} == {405}
+    if role == "sales":
+        assert {seen[route] for route in ADMIN_API} == {403}
+    else:
+        assert {seen[route] for route in ADMIN_API} <= {200, 404, 405}
+
+
+@pytest.mark.parametrize("end", ["expires_at", "revoked_at"])
+def test_a_token_that_expired_or_was_revoked_opens_nothing(visit, end):
+    seen = visit("internal_admin", token={end: datetime(2026, 11, 21, tzinfo=UTC)})
+
+    assert seen == dict.fromkeys(ROUTES, "login") | dict.fromkeys(API, 401) | {HOOK: 405}

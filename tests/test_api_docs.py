@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.urls import get_resolver
 from drf_spectacular.generators import SchemaGenerator
@@ -20,8 +22,21 @@ from abm_project.api.leads import ORDERINGS, LeadFilters
 from abm_project.api.people import PeopleFilters
 from abm_project.dashboards import ORDERINGS as ORDERINGS_OF_ACCOUNTS
 from abm_project.dashboards import PEOPLE_ORDERINGS
+from accounts.models import ProspectCompany
 from ingestion.models import LeadRequest
-from tests.factories import PASSWORD, make_lead, make_user
+from tests.factories import (
+    DAY,
+    PASSWORD,
+    make_config,
+    make_fact,
+    make_lead,
+    make_person,
+    make_pull,
+    make_token,
+    make_user,
+    make_weight,
+    score,
+)
 from tests.markdown import table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "api.md"
@@ -33,7 +48,7 @@ def programs(language):
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", TEXT)
 
 
-SIGNED_CURL, SESSION_CURL = programs("sh")
+SIGNED_CURL, TOKEN_CURL, SESSION_CURL = programs("sh")
 (PYTHON,) = programs("python")
 (FORM,) = programs("html")
 
@@ -96,6 +111,42 @@ def test_the_session_program_signs_in_and_takes_the_first_new_lead_on(orbit):
     assert (shown["id"], shown["status"]) == (str(taken.pk), "working")
     taken.refresh_from_db()
     assert taken.status == "working"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_token_program_asks_everything_about_the_account_of_an_address(orbit):
+    make_weight(make_config())
+    for age in range(60):
+        make_pull(DAY - timedelta(days=age))
+    make_fact("acme.example", DAY, ("page_view", "pricing", "private_office", "", "/pricing", 20))
+    score(DAY - timedelta(days=1), DAY)
+    make_person(ProspectCompany.objects.get(), "ann@acme.example")
+    told = orbit | {"ORBIT_TOKEN": make_token(User.objects.get(username="sam"))}
+
+    shown = run(told, "sh", "-euc", TOKEN_CURL)
+    answers = re.sub("\ufeff[^{]*", "", shown)  # all but the file
+    account, why, people, accounts, lanes, movers = read_each(answers)
+    assert account["domain"] == why["domain"] == accounts["results"][0]["domain"] == "acme.example"
+    assert account["score_30d_raw"] == why["raw_score_30d"] == 200
+    assert people["results"][0]["email"] == "ann@acme.example"
+    assert lanes["accounts"]["results"] == accounts["results"]
+    assert movers["since"] == "2026-11-20"
+    assert "rank,domain,name" in shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_with_another_token_the_program_says_that_it_is_not_accepted(orbit):
+    assert "401" in run(orbit | {"ORBIT_TOKEN": "orbit_guess"}, "sh", "-euc", TOKEN_CURL, fails=True)
+
+
+def read_each(text):
+    """JSON texts that stand one after the other."""
+    decoder, found = json.JSONDecoder(), []
+    while text.strip():
+        value, end = decoder.raw_decode(text.strip())
+        found.append(value)
+        text = text.strip()[end:]
+    return found
 
 
 def test_the_form_sends_nothing_that_is_not_known(settings):

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
 
+from abm_project.api.auth import TokenAuthentication
 from abm_project.api.parsing import MAX_BYTES
 from abm_project.api.strict import Strict
 
@@ -39,7 +41,9 @@ BAD_QUERY = "invalid: a filter is unknown, has a wrong value or is given twice; 
 FAILURES = {
     400: "invalid, with the fields in `errors`; or the body is no strict JSON: empty, parse_error, not_utf8, too_deep, "
     "duplicate_key, nul_character, lone_surrogate, number_too_large.",
-    403: "not_authenticated: no session. permission_denied: not with your role, or the CSRF token is missing.",
+    401: "invalid_token: the API token is unknown, expired, revoked, or its user may not do this any more.",
+    403: "not_authenticated: neither a token nor a session. permission_denied: not with your role, or the CSRF token "
+    "is missing.",
     404: "not_found.",
     411: "length_required: send a Content-Length, not chunks.",
     413: f"too_large: the body has more than {MAX_BYTES:,} bytes.",
@@ -48,6 +52,15 @@ FAILURES = {
     503: "unavailable: the database does not answer. Try again after Retry-After seconds.",
 }
 WAIT = {"schema": {"type": "integer"}, "description": "Seconds to wait before trying again."}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    target_class = TokenAuthentication
+    name = "tokenAuth"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        said = "An API token, made in the admin: `Authorization: Token orbit_…`."
+        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": said}
 
 
 class Description(AutoSchema):
@@ -83,6 +96,7 @@ class Description(AutoSchema):
         takes_body = self.method in ("POST", "PATCH")
         can = {
             400: takes_body or bool(self.get_filter_backends()),
+            401: TokenAuthentication in self.view.authentication_classes,
             403: bool(self.view.permission_classes),
             404: "{" in self.path,
             411: takes_body,
