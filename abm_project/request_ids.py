@@ -1,6 +1,5 @@
 """One id per request: in the answer's header, in every log line and in every error, to match the three."""
 
-import logging
 import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -24,9 +23,3 @@ class RequestIdMiddleware:
             current.reset(token)
         response["X-Request-ID"] = request_id
         return response
-
-
-class RequestIdFilter(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.request_id = current.get()
-        return True

@@ -6,6 +6,7 @@ With nothing set it runs on SQLite with inline jobs (design 7). `.env.example` l
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,12 @@ INSTALLED_APPS = [
     "corsheaders",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
 ]
 
 MIDDLEWARE = [
     "abm_project.request_ids.RequestIdMiddleware",
+    "abm_project.metrics.MetricsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "abm_project.maintenance.MaintenanceMiddleware",
@@ -106,6 +109,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "abm_project.access.RoleRequiredMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -200,7 +204,7 @@ if REDIS_URL:
 # --- Who may come in, and over what -----------------------------------------------------------------------------------
 HTTPS = env.bool("HTTPS", default=False)  # set behind TLS: secure cookies, HSTS, redirect
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes come from inside, without TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come from inside, without TLS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -215,12 +219,28 @@ MAINTENANCE = literal("MAINTENANCE")
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "hot_accounts"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = ["abm_project.lockout.Lockout", "django.contrib.auth.backends.ModelBackend"]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "abm_project.lockout.client_address"
+AXES_LOCKOUT_CALLABLE = "abm_project.lockout.locked_out"
+AXES_ENABLE_ADMIN = False  # a name is let in again by time, or by axes_reset_username
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 CSRF_FAILURE_VIEW = "abm_project.failures.csrf_failure"
+
+METRICS_TOKEN = literal("METRICS_TOKEN")
+METRICS_DIR = VAR_DIR / "metrics" if METRICS_TOKEN else None  # where web processes add up what they count
+if METRICS_DIR:
+    METRICS_DIR.mkdir(parents=True, exist_ok=True)
+    os.environ.update(PROMETHEUS_MULTIPROC_DIR=str(METRICS_DIR))  # prometheus_client looks there as it is loaded
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -366,12 +386,19 @@ RUN_RETENTION_DAYS = kept_days("RUN_RETENTION_DAYS", env.int("RUN_RETENTION_DAYS
 HISTORY_RETENTION_DAYS = kept_days("HISTORY_RETENTION_DAYS", env.int("HISTORY_RETENTION_DAYS", default=730), least=30)
 PAYLOAD_RETENTION_DAYS = kept_days("PAYLOAD_RETENTION_DAYS", env.int("PAYLOAD_RETENTION_DAYS", default=180), least=1)
 
+LOG_FORMAT = choice("LOG_FORMAT", "line", ("line", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "abm_project.request_ids.RequestIdFilter"}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["request_id"], "formatter": "line"}},
+    "formatters": {
+        "line": {
+            "()": "abm_project.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name} [{ids}] {message}",
+            "style": "{",
+        },
+        "json": {"()": "abm_project.logs.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     # At DEBUG these would write whole requests: facts, prompts, keys.
     "loggers": {name: {"level": "WARNING"} for name in ("anthropic", "httpx2", "httpcore2")},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="WARNING")},

@@ -10,6 +10,7 @@ from abm_project import (
     failures,
     health,
     lane_pages,
+    metrics,
     pages,
     people_pages,
     run_pages,
@@ -102,6 +103,7 @@ urlpatterns = [
     path("api/docs/", schema.DocsView.as_view(), name="api_docs"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.metrics),
     path("admin/login/", sign_in.admin_login),  # before Django admin's own: one login page, one way out
     path("admin/logout/", sign_in.logout),
     path("admin/r/<path:object>", admin.site.admin_view(pages.no_such_page)),  # Django's breaks on junk; no row has one

@@ -115,6 +115,11 @@ def _enqueue(run: JobRun, now: datetime) -> None:
         log.debug("%s is awake already.", run)
 
 
+def queue_depth() -> int:
+    """Wake-ups that no worker has taken. RedisError when it cannot say."""
+    return int(Queue(QUEUE, connection=connect()).count)
+
+
 def connect() -> Redis:
     """To the point: one try of REDIS_TIMEOUT_SECONDS. The client's own default would try four times over seconds."""
     return _client(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)

@@ -14,6 +14,7 @@ from registry.models import ScoreConfig
 from scoring.models import PREVIEW, RECOMPUTE, ConfigPreview, JobRun, LeaseLost
 from scoring.preview import Previewing, digest, preview
 from scoring.rollup import CannotScore, Progress, check_window, recompute, scored_date
+from scoring.run_ids import current as current_run
 
 KEPT_PREVIEWS = 10  # of one config
 
@@ -165,11 +166,14 @@ def is_current(made: ConfigPreview) -> bool:
 @contextmanager
 def ending(run: JobRun) -> Iterator[None]:
     """Whatever stops the work inside, also Ctrl-C, is kept in the run: one that ends says so, unless it is killed."""
+    token = current_run.set(str(run.pk))
     try:
         yield
     except BaseException as error:
         give_up(run, error)
         raise
+    finally:
+        current_run.reset(token)
 
 
 def give_up(run: JobRun, error: BaseException) -> None:

@@ -22,7 +22,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 UNKNOWN = "01890000-0000-7000-8000-000000000000"
-FOR_ALL = {"login", "logout", "admin/login/", "admin/logout/", "healthz", "readyz"}
+FOR_ALL = {"login", "logout", "admin/login/", "admin/logout/", "healthz", "readyz", "metrics"}
 FOR_ALL |= {"password/forgotten", "password/sent", "password/new/<uidb64>/<token>"}
 
 
