@@ -184,7 +184,11 @@ def _contributions(ledger: AccountLedger | None) -> list[Facts]:
 def _person(contact: Contact) -> Facts:
     """Title and activity; a name is nobody's business here."""
     categories = [clean(str(name)) for name in contact.top_categories_7d_json[:3]]
-    return {"title": clean(contact.title), "last_seen": _day(contact.last_seen_at), "top_categories_7d": categories}
+    return {
+        "their_title": clean(contact.title),
+        "last_seen": _day(contact.last_seen_at),
+        "top_categories_7d": categories,
+    }
 
 
 def _lead(lead: LeadRequest) -> Facts:

@@ -109,18 +109,20 @@ COUNTED = {
     "(?:lead |reservation |procurement )?requests?|leads?|inquir(?:y|ies)|enquir(?:y|ies)|submissions?": (
         "request|count|reasons"
     ),
-    "(?:page )?views?|visits?|hits?|clicks?": "views|count|reasons",
+    "(?:page )?views?|visits?|hits?|clicks?|times": "views|count|reasons|^days",
+    "days?": "^days",
 }
 _BETWEEN = r"[ ×*_-]{0,3}(?:[^\W\d]+[ -]){0,2}?"  # on the same line: `3 pricing page views`
 UNITS = [(re.compile(rf"{_BETWEEN}(?:{word})\b", re.I), re.compile(names)) for word, names in COUNTED.items()]
-SCORED = re.compile(r"\b(?:score|ratio)\b[^.;\n]{0,16}$", re.I)
-OF_SCORES = re.compile("score|points|ratio|change")
+# And what a word right before it says, with no other figure between.
+SCORES = {"lead score": "lead_score", "ratio": "ratio", "score": "^intent_score|(lowest|highest)_score|change|points"}
+NAMED = [(re.compile(rf"\b{word}\b[^.;\n\d]{{0,16}}$", re.I), re.compile(names)) for word, names in SCORES.items()]
 PERCENT, SHARES = re.compile("percent"), re.compile("share|ratio")
 THEIRS = "their_"  # how the facts call what a lead's form said
 NUMBER = re.compile(
     r"(?<![\w.,/-])[+−-]?(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?(?:\s?(%|percent\b|k\b))?(?![\w]|[.,]\d)", re.I
 )
-IN_TEXT = re.compile(r"\d+(?:\.\d+)?")
+IN_TEXT = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
 ISO = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -130,8 +132,10 @@ class _Known:
 
     numbers: list[tuple[str, float]] = field(default_factory=list)
     dates: set[date] = field(default_factory=set)
+    said_dates: set[tuple[int, int]] = field(default_factory=set)  # month and day, in somebody's words
     texts: set[str] = field(default_factory=set)
     lanes: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)  # of the account: a form may have said it, so only the whole counts
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "_Known":
@@ -155,10 +159,12 @@ class _Known:
         if ISO.fullmatch(text):
             self.dates.add(date.fromisoformat(text))
             return
-        self.numbers += [(name, float(number)) for number in IN_TEXT.findall(text)]
+        self.numbers += [(name, float(number.replace(",", ""))) for number in IN_TEXT.findall(text)]
+        self.said_dates |= {_month_and_day(found) for found in DATES.finditer(text)}
         if name.startswith(THEIRS):
             return
         self.texts.add(text.casefold())
+        self.names |= {text.casefold()} if name == "name" else set()
         if name.startswith(("lane", "top_lane")):
             self.lanes.add(_letters(text))
 
@@ -172,7 +178,7 @@ class _Known:
 
     def within_a_text(self, text: str) -> bool:
         edge = re.compile(rf"(?<![\w/.-]){re.escape(text.casefold())}(?![\w-]|/\w)")
-        return any(edge.search(fact) for fact in self.texts)
+        return any(edge.search(fact) for fact in self.texts - self.names)
 
 
 # --- Its names --------------------------------------------------------------------------------------------------------
@@ -222,7 +228,7 @@ def _path(quote: str, known: _Known) -> Finding | None:
 
 def _lane_problems(text: str, known: _Known) -> Iterator[Finding]:
     """`Event Space lane`: the words right before it, as many as name one. An adjective of ours names none."""
-    for match in LANES.finditer(re.sub(r"[*_“\"]{1,2}(?=\w)|(?<=\w)[*”\"]{1,2}", "", text)):
+    for match in LANES.finditer(re.sub(r"[*“”\"]", "", text)):
         before = match[1].split()
         tails = [" ".join(before[-count:]) for count in range(1, len(before) + 1)]
         if any(_letters(tail) in known.lanes for tail in tails) or before[-1].casefold() in GENERIC:
@@ -263,15 +269,18 @@ SPELLED = re.compile(
 
 
 def _date_problem(match: re.Match[str], known: _Known) -> Finding | None:
-    parts = match.groupdict()
-    year, month, day = (next((parts[f"{name}{n}"] for n in ("", 2, 3) if parts[f"{name}{n}"]), None) for name in "ymd")
-    if month is None or day is None:
+    named, year = _month_and_day(match), match["y"] or match["y2"] or match["y3"]
+    if named in known.said_dates:
         return None
-    number = int(month) if month.isdigit() else MONTHS.index(month[:3].casefold()) + 1
-    for fact in known.dates:
-        if (fact.month, fact.day) == (number, int(day)) and year in (None, str(fact.year)):
-            return None
-    return Finding(DATE, match[0], f"The date {match[0]} is not in the facts.")
+    if any((fact.month, fact.day) == named and year in (None, str(fact.year)) for fact in known.dates):
+        return None
+    quote = match[0].rstrip(".")
+    return Finding(DATE, quote, f"The date {quote} is not in the facts.")
+
+
+def _month_and_day(match: re.Match[str]) -> tuple[int, int]:
+    month, day = match["m"] or match["m2"] or match["m3"], match["d"] or match["d2"] or match["d3"]
+    return (int(month) if month.isdigit() else MONTHS.index(month[:3].casefold()) + 1), int(day)
 
 
 def _figure_problems(text: str, known: _Known) -> Iterator[Finding]:
@@ -300,7 +309,6 @@ def _figure_problem(match: re.Match[str], before: str, after: str, known: _Known
 
 def _unit(before: str, after: str) -> re.Pattern[str] | None:
     """Under which names a figure may stand, where the words around it say what it is."""
-    for counted, names in UNITS:
-        if counted.match(after):
-            return names
-    return OF_SCORES if SCORED.search(before) else None
+    counted = (names for unit, names in UNITS if unit.match(after))
+    named = (names for word, names in NAMED if word.search(before))
+    return next(counted, None) or next(named, None)

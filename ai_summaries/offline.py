@@ -81,7 +81,7 @@ def _interest(facts: Mapping[str, Any]) -> str:
 def _sales(facts: Mapping[str, Any]) -> list[str]:
     leads = facts["recent_lead_requests"]
     first = _answer(leads[0]) if leads else "Find whom to call: no lead request names anybody"
-    titled = next((person["title"] for person in facts["known_people"] if person["title"]), "")
+    titled = next((person["their_title"] for person in facts["known_people"] if person["their_title"]), "")
     second = f"Ask for the {_in_words(titled)}" if titled else "Ask who decides and who pays"
     return [first, second, f"Lead with {OPENINGS.get(_interests(facts)[0], 'their plans, and what would help')}"]
 
@@ -126,7 +126,7 @@ def _several(number: int, one: str, many: str) -> str:
 
 def _in_words(text: str) -> str:
     """A stranger's words inside our sentence: letters, digits and a little between them."""
-    return "".join(c if c.isalnum() or c in " -&,/" else " " for c in text)[:60].strip()
+    return " ".join("".join(c if c.isalnum() or c in "-&,/" else " " for c in text).split())[:60]
 
 
 def _is_plain(path: str) -> bool:
