@@ -4,6 +4,7 @@
 """
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 import schemathesis
@@ -20,16 +21,20 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.factories import (
+    DAY,
     make_company,
     make_config,
     make_domain_rule,
+    make_fact,
     make_lead,
     make_person,
     make_prompt,
+    make_pull,
     make_rule,
     make_run,
     make_user,
     make_weight,
+    score,
 )
 from tests.test_jobs import nobody_wakes  # noqa: F401 - a fixture
 
@@ -52,7 +57,7 @@ def admin(client, settings):
 
 @pytest.fixture
 def rows():
-    company = make_company("acme.example")
+    company = make_company("acme.example", id=KNOWN)
     contact = make_person(company, "ann@acme.example")
     make_lead(id=KNOWN, prospect_company=company, contact=contact, work_email="ann@acme.example", lead_score=40)
     make_lead("other.example", status="working", lane="desk")
@@ -62,6 +67,11 @@ def rows():
     make_rule(id=KNOWN)
     make_prompt(id=KNOWN)
     make_domain_rule(id=KNOWN)
+    for age in range(60):
+        make_pull(DAY - timedelta(days=age))
+    for age in range(2):
+        make_fact("acme.example", DAY - timedelta(days=age), people=(1, 2))
+    score(DAY - timedelta(days=1), DAY)
 
 
 @pytest.fixture

@@ -347,49 +347,49 @@ def test_forty_rows_take_as_many_queries_as_one(client, address, queries):
     assert (counted(), one) == (one, queries)
 
 
-@pytest.mark.parametrize("address", [ACCOUNTS, f"{ACCOUNTS}.csv", LANES, PEOPLE, f"{PEOPLE}.csv", MOVERS, LOOKUP])
-@pytest.mark.parametrize(
-    "query",
-    [
-        "page=-1",
-        "page=0",
-        "page=x",
-        "page=1e3",
-        "page=99999999999999999999",
-        "limit=0",
-        "limit=201",
-        "limit=1000000000",
-        "ordering=password",
-        "ordering=--domain",
-        "ordering=domain,domain",
-        "ordering=,",
-        "ordering=domain;drop",
-        "search=%00",
-        f"search={'x' * 201}",
-        "stage=hot",
-        "lane=a%00b",
-        "lane=a%20b",
-        "range=90d",
-        "owner=7",
-        "token=orbit",
-        "format=csv",
-        "domain=a.example&domain=b.example",
-        "since=yesterday",
-        "date=2026-11-21T00:00:00Z",
-        f"account_id={','.join(['01890000-0000-7000-8000-000000000000'] * 5000)}",
-        "account_id=1&account_id=2",
-        "stage=Hot&stage=Hot",
-        "%00=1",
-        quote("ключ") + "=1",
-    ],
-)
-def test_what_is_not_understood_is_a_400_that_names_it(client, address, query):
-    client.force_login(make_user("ada", role="internal_admin"))
-    answer = client.get(f"{address}?{query}")
+NOT_UNDERSTOOD = [
+    "page=-1",
+    "page=0",
+    "page=x",
+    "page=1e3",
+    "page=99999999999999999999",
+    "limit=0",
+    "limit=201",
+    "limit=1000000000",
+    "ordering=password",
+    "ordering=--domain",
+    "ordering=domain,domain",
+    "ordering=,",
+    "ordering=domain;drop",
+    "search=%00",
+    f"search={'x' * 201}",
+    "stage=hot",
+    "lane=a%00b",
+    "lane=a%20b",
+    "range=90d",
+    "owner=7",
+    "token=orbit",
+    "format=csv",
+    "domain=a.example&domain=b.example",
+    "since=yesterday",
+    "date=2026-11-21T00:00:00Z",
+    f"account_id={','.join(['01890000-0000-7000-8000-000000000000'] * 5000)}",
+    "account_id=1&account_id=2",
+    "stage=Hot&stage=Hot",
+    "%00=1",
+    quote("ключ") + "=1",
+]
 
-    assert answer.status_code == 400
-    assert answer.json()["type"] == "validation_error"
-    assert answer.json()["errors"]
+
+@pytest.mark.parametrize("address", [ACCOUNTS, f"{ACCOUNTS}.csv", LANES, PEOPLE, f"{PEOPLE}.csv", MOVERS, LOOKUP])
+def test_what_is_not_understood_is_a_400_that_names_it(client, address):
+    client.force_login(make_user("ada", role="internal_admin"))
+
+    for query in NOT_UNDERSTOOD:
+        answer = client.get(f"{address}?{query}")
+        assert answer.status_code == 400, query[:100]
+        assert answer.json()["type"] == "validation_error"
+        assert answer.json()["errors"]
 
 
 @pytest.mark.parametrize("address", [ACCOUNTS, PEOPLE])

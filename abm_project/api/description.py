@@ -93,7 +93,7 @@ class Description(AutoSchema):
         return dict(sorted(bodies.items()))
 
     def _failures(self) -> list[int]:
-        takes_body = self.method in ("POST", "PATCH")
+        takes_body = self.method in ("POST", "PUT", "PATCH")
         can = {
             400: takes_body or bool(self.get_filter_backends()),
             401: TokenAuthentication in self.view.authentication_classes,
