@@ -184,14 +184,16 @@ def open_company(lead: LeadRequest) -> tuple[ProspectCompany, bool]:
 
 
 def known_contact(company: ProspectCompany, lead: LeadRequest, *, ask: bool) -> Contact:
-    """One contact per account and address; what a form says anew replaces what was known, what it leaves out stays.
-    `ask`: there may be one."""
-    said = {name: getattr(lead, name) for name in ("first_name", "last_name", "title", "phone")}
-    said = {name: value for name, value in said.items() if value}
+    """One contact per account and address; what a form says anew replaces what was known, what it leaves out stays, and
+    who fills in a form was seen. `ask`: there may be one."""
+    said: dict[str, Any] = {name: getattr(lead, name) for name in ("first_name", "last_name", "title", "phone")}
+    said = {name: value for name, value in said.items() if value} | {"last_seen_at": lead.submitted_at}
     contact = Contact.objects.filter(prospect_company=company, email=lead.work_email).first() if ask else None
     if contact is None:
         contact = Contact(prospect_company=company, email=lead.work_email, **said)
         contact.insert()
+    elif contact.last_seen_at and contact.last_seen_at > lead.submitted_at:
+        del said["last_seen_at"]
     changed = [name for name, value in said.items() if getattr(contact, name) != value]
     if changed:
         for name in changed:

@@ -89,6 +89,22 @@ def test_spec_9_2_the_tracking_id_becomes_an_identity_of_the_contact_once(client
     assert identity.contact == Contact.objects.get(email="ann@acme.example", prospect_company__domain=KEY)
 
 
+def test_who_fills_in_a_form_was_seen_then_and_a_later_visit_stays(client, today):
+    first = send(client)
+    contact = Contact.objects.get()
+    assert contact.last_seen_at == first.submitted_at
+
+    again = send(client, but(message="again"))
+    contact.refresh_from_db()
+    assert contact.last_seen_at == again.submitted_at > first.submitted_at
+
+    visit = again.submitted_at + timedelta(hours=1)
+    Contact.objects.update(last_seen_at=visit)
+    send(client, but(message="once more"))
+    contact.refresh_from_db()
+    assert contact.last_seen_at == visit
+
+
 def test_spec_9_3_a_lead_keeps_its_own_score_with_the_parts_that_make_it(client, today):
     rich, poor = send(client), send(client, {"work_email": "bob@acme.example"})
 
