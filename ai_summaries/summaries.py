@@ -317,6 +317,25 @@ def write(template: Prompt, facts: Facts, deadline: llm.Deadline) -> Draft | llm
     return Draft(best.text, best.model, best.findings, *_spent(first, second))
 
 
+def try_draft(company: ProspectCompany, draft: Prompt, now: datetime, *, asked_by: Any = None) -> Draft | llm.Failed:
+    """What the model writes of the account's newest facts with a template that is not in force. Nothing is stored but
+    that it was spent; NotScored and BudgetReached as for a brief."""
+    facts = facts_of(company)
+    if llm.is_configured():
+        transact(partial(_spend, now, asked_by))
+    return write(draft, facts, llm.Deadline(settings.AI_DEADLINE_SECONDS))
+
+
+def facts_of(company: ProspectCompany) -> Facts:
+    """What a brief asked for now would be written from. NotScored as it says."""
+    return build_brief(company, _newest_snapshot(company))
+
+
+def template_of(company: ProspectCompany, persona: str) -> Prompt:
+    """The template a brief asked for now would be written with; NO_TEMPLATE where none can be found."""
+    return _template(_newest_snapshot(company), persona)
+
+
 def _ask(
     template: Prompt, rendered: Rendered, facts: Facts, turns: Sequence[str], deadline: llm.Deadline
 ) -> Draft | llm.Failed:
