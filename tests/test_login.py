@@ -20,11 +20,46 @@ def test_a_page_sends_a_stranger_to_the_login_and_back(client):
     assert sign_in(client, to="/?stage=Hot")["Location"] == "/?stage=Hot"
 
 
-@pytest.mark.parametrize("evil", ["//evil.example", "https://evil.example/", r"/\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "//evil.example",
+        "///evil.example",
+        "https://evil.example/",
+        "http:evil.example",
+        "https:///evil.example",
+        r"/\evil.example",
+        r"\\evil.example",
+        r"\/evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        " //evil.example",
+        "/\t/evil.example",
+        "//evil.example\\@testserver",
+        "http://testserver@evil.example/",
+        "\x00//evil.example",
+    ],
+)
 def test_the_login_never_leads_to_another_site(client, evil):
     make_user("sam")
 
     assert sign_in(client, to=evil)["Location"] == "/"
+
+
+@pytest.mark.parametrize(
+    "good", ["/?stage=Hot&range=30d", "/accounts/acme.example", "/people?search=%2F%2Fevil.example"]
+)
+def test_the_login_leads_to_any_page_of_ours(client, good):
+    make_user("sam")
+
+    assert sign_in(client, to=good)["Location"] == good
+
+
+def test_the_way_to_a_page_survives_a_wrong_password(client):
+    make_user("sam")
+    answer = sign_in(client, password="wrong", to="/people")
+
+    assert '<input type="hidden" name="next" value="/people">' in answer.content.decode()
 
 
 def test_a_wrong_password_says_so_and_keeps_the_name(client):

@@ -173,7 +173,7 @@ def test_who_was_in_touch_stands_on_the_page_and_in_the_row(press, client):
 
     assert "contacted" in words(answer)
     assert "Call back &lt;b&gt;in March&lt;/b&gt;" in words(answer)
-    assert "contacted just now" in words(client.get("/"))
+    assert "Contacted just now." in words(client.get("/"))
 
 
 def test_a_note_too_long_comes_back_as_it_was_typed(press):
