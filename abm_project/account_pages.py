@@ -20,6 +20,7 @@ from abm_project.api.lists import csv_answer
 from abm_project.brief_reads import brief_panel
 from abm_project.charts import score_line, shares
 from abm_project.filters import chosen_persona
+from abm_project.score_changes import changes_by_day, mark
 from accounts.models import ProspectCompany
 
 FORM_EVENTS = "form_"
@@ -67,8 +68,13 @@ def _page(request: HttpRequest, domain: str, refused: Refused = NOTHING, status:
     if found is None or handling is None:
         raise Http404(f"There is no account {domain}.")
     forms = _forms(found)
+    days = [day.date for day in found.timeline]
+    changed = changes_by_day(found.id, days[0], days[-1]) if days else {}
     line = score_line(
-        [(day.date, day.score, _marks(day, forms[day.date])) for day in found.timeline],
+        [
+            (day.date, day.score, _marks(day, forms[day.date]) + mark(changed.get(day.date, [])))
+            for day in found.timeline
+        ],
         cold_max=found.cold_max,
         warm_max=found.warm_max,
     )
@@ -80,6 +86,7 @@ def _page(request: HttpRequest, domain: str, refused: Refused = NOTHING, status:
         "contacted": refused.contacted or ContactedForm(),
         "problem": refused.problem,
         "line": line,
+        "changed": sorted(changed.items()),
         "marked": [(day, forms[day.date]) for day in found.timeline],
         "lanes": list(zip(found.lanes, bars_7d, bars_30d, strict=True)),
         "top_pages": list(zip(found.pages, shares(count for _, count in found.pages), strict=True)),

@@ -12,7 +12,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from abm_project import alert_admin, consequence_admin, prompt_admin, token_admin  # noqa: F401 - Django looks here alone
+from abm_project import (  # noqa: F401 - Django looks for admin pages in this module alone
+    alert_admin,
+    config_admin,
+    consequence_admin,
+    prompt_admin,
+    rule_admin,
+    token_admin,
+)
 from abm_project.access import keep_staff_in_step
 from abm_project.erasure import erase_person
 from accounts.admin import ContactAdmin

@@ -137,6 +137,66 @@ def score_line(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled place on an axis."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A function drawn as one polyline, with ticks on both axes and horizontal `lines` at heights that mean something;
+    `label` says it in words."""
+
+    width: int
+    height: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    points: str
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
+    lines: tuple[Tick, ...]
+    label: str
+
+
+def curve(
+    values: Sequence[tuple[float, float]],
+    across: Sequence[float],
+    up: Sequence[tuple[float, str]],
+    lines: Sequence[tuple[float, str]],
+    label: str,
+    width: int = 420,
+    height: int = 190,
+) -> Curve:
+    """Values (x, y from 0 to 100), x ascending from 0."""
+    left, right, top, bottom = 38, width - 52, 10, height - 24
+    farthest = values[-1][0] or 1
+
+    def x(value: float) -> float:
+        return _round(left + (right - left) * value / farthest)
+
+    def y(value: float) -> float:
+        return _height(value, top, bottom - top)
+
+    return Curve(
+        width=width,
+        height=height,
+        left=left,
+        right=right,
+        top=top,
+        bottom=bottom,
+        points=_text((x(at), y(value)) for at, value in values),
+        across=tuple(Tick(x(at), f"{at:g}") for at in across),
+        up=tuple(Tick(y(at), said) for at, said in up),
+        lines=tuple(Tick(y(at), said) for at, said in lines),
+        label=label,
+    )
+
+
 def shares(values: Iterable[float]) -> list[float]:
     """Each value as a percentage of the largest, for bars; all 0 where nothing is above 0."""
     numbers = list(values)

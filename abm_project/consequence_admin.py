@@ -24,7 +24,7 @@ from abm_project.consequences import Impact, family_change, impact_of_removal, i
 from accounts.admin import ProspectCompanyAdmin, canonical
 from accounts.models import ProspectCompany
 from accounts.resolution import CannotMerge, MergedElsewhere, add_alias, remove_alias
-from registry.admin import DomainRuleAdmin
+from registry.admin import DomainRuleAdmin, RegistryForm
 from registry.models import DomainRule
 
 SEEN = "impact_seen"  # the form's own field: which proposal the admin has seen the impact of
@@ -32,7 +32,7 @@ DECIDES = ("domain", "kind", "enabled", "expires_on")
 
 
 # --- Domain rules -----------------------------------------------------------------------------------------------------
-class DomainRuleForm(forms.ModelForm):
+class DomainRuleForm(RegistryForm):
     """Saved at once where nothing changes; else the page comes back once, as typed, with the impact above it."""
 
     impact: Impact | None = None

@@ -23,6 +23,7 @@ from abm_project.consequences import rules_in_force
 from abm_project.filters import RunListForm
 from abm_project.pages import bad_filters, failure_page
 from abm_project.run_requests import BackfillForm, DomainForm, RecomputeForm
+from abm_project.unmatched import unmatched
 from abm_project.unresolved import unresolved
 from accounts.resolution import CannotMerge, add_alias, load_resolver
 from registry.domain_rules import decide
@@ -138,6 +139,13 @@ def domains(request: HttpRequest) -> HttpResponse:
             problem = " ".join(text for texts in form.errors.values() for text in texts)
     context = {"found": unresolved(now), "form": form, "problem": problem, "kinds": sorted(SUPPRESSING), "now": now}
     return render(request, "unresolved.html", context, status=status)
+
+
+@for_admins
+@require_safe
+def unmatched_pages(request: HttpRequest) -> HttpResponse:
+    """Pages that no event rule knew in the newest run, by traffic, each with the way to a rule."""
+    return render(request, "unmatched.html", {"found": unmatched()})
 
 
 def _decided(form: DomainForm, now: datetime) -> str:

@@ -47,6 +47,7 @@ urlpatterns = [
     path("people.csv", people_pages.people_csv, name="people_csv"),
     path("runs", run_pages.runs, name="runs"),
     path("runs/domains", run_pages.domains, name="run_domains"),
+    path("runs/unmatched", run_pages.unmatched_pages, name="run_unmatched"),
     path("runs/<uuid:id>", run_pages.run, name="run"),
     path("runs/<uuid:id>/row", run_pages.row, name="run_row"),
     path("runs/<uuid:id>/progress", run_pages.progress, name="run_progress"),

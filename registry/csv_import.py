@@ -1,16 +1,20 @@
-"""Registry rows from a CSV file: every line is checked by the same rules as the admin, and all or none is written."""
+"""Registry rows from a CSV file and into one: every line is checked by the same rules as the admin, and all or none is
+written. What an export wrote comes back as it was."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, transaction
 from django.forms import ModelForm, model_to_dict, modelform_factory
 
+from registry.csv_cells import unescape
 from registry.models import (
+    REASON_LENGTH,
     DomainRule,
     EventRule,
     PromptTemplate,
@@ -70,19 +74,39 @@ class ImportRefused(Exception):
         self.errors = errors
 
 
+@dataclass(frozen=True)
+class RowChange:
+    """What a line does to a row: each column with what it said and will say; of a new row all columns."""
+
+    row: str
+    is_new: bool
+    columns: tuple[tuple[str, str, str], ...]
+
+
 @dataclass
 class ImportReport:
     created: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     unchanged: int = 0
+    changes: list[RowChange] = field(default_factory=list)
 
 
 def import_rows(kind: str, path: Path, *, dry_run: bool = False) -> ImportReport:
     """Create or update the file's rows. ImportRefused with every error of the file, and nothing written, if any."""
+    try:
+        with path.open("rb") as file:
+            return import_file(kind, path.name, file, dry_run=dry_run)
+    except OSError as error:
+        raise ImportRefused([f"{path.name}: cannot be read as CSV in UTF-8: {error}"]) from error
+
+
+def import_file(kind: str, name: str, file: BinaryIO, *, dry_run: bool = False, reason: str = "") -> ImportReport:
+    """The same of an open file; `reason` goes to the history."""
     table, report, errors = TABLES[kind], ImportReport(), []
+    reason = (reason or f"Imported from {name}")[:REASON_LENGTH]
     seen: dict[tuple[Any, ...], int] = {}
     with transaction.atomic():
-        for line, row in read_rows(table, path):
+        for line, row in read_rows(table, name, file):
             try:
                 if None in row or None in row.values():
                     raise ValidationError("too many or too few cells")
@@ -91,12 +115,12 @@ def import_rows(kind: str, path: Path, *, dry_run: bool = False) -> ImportReport
                 if key in seen:
                     raise ValidationError(f"the same row as line {seen[key]}")
                 seen[key] = line
-                save(table, values, report)
+                save(table, values, report, reason)
             except ValidationError as error:
-                errors += [f"{path.name} line {line}: {message}" for message in messages(error)]
+                errors += [f"{name} line {line}: {message}" for message in messages(error)]
         too_large = _too_large() if table.model is EventRule and not errors else None
         if errors or too_large:
-            raise ImportRefused(errors or [f"{path.name}: {too_large}"])
+            raise ImportRefused(errors or [f"{name}: {too_large}"])
         transaction.set_rollback(dry_run)
     return report
 
@@ -105,31 +129,46 @@ def _too_large() -> str | None:
     return all_rules_problem(EventRule.objects.filter(enabled=True))
 
 
-def read_rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def read_rows(table: Table, name: str, file: BinaryIO) -> Iterator[tuple[int, dict[str, str]]]:
     """The file's rows with their line numbers; ImportRefused for a file that is no such CSV."""
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    reader = csv.DictReader(text, strict=True)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames or []
-            unknown, missing = set(columns) - set(table.columns), table.required - set(columns)
-            if unknown or missing or len(set(columns)) < len(columns):
-                raise ImportRefused([header_problem(path, table, unknown, missing)])
-            for row in reader:
-                yield reader.line_num, row
+        columns = reader.fieldnames or []
+        unknown, missing = set(columns) - set(table.columns), table.required - set(columns)
+        if unknown or missing or len(set(columns)) < len(columns):
+            raise ImportRefused([header_problem(name, table, unknown, missing)])
+        for row in reader:
+            yield reader.line_num, row
     except csv.Error as error:
-        raise ImportRefused([f"{path.name} after line {reader.line_num}: {error}"]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImportRefused([f"{path.name}: cannot be read as CSV in UTF-8: {error}"]) from error
+        raise ImportRefused([f"{name} after line {reader.line_num}: {error}"]) from error
+    except UnicodeDecodeError as error:
+        raise ImportRefused([f"{name}: cannot be read as CSV in UTF-8: {error}"]) from error
+    finally:
+        text.detach()  # the file is its opener's
 
 
-def header_problem(path: Path, table: Table, unknown: set[str], missing: set[str]) -> str:
+def export_rows(kind: str, rows: Iterable[Any]) -> Iterator[list[object]]:
+    """The cells of rows in the order of the table's columns; a config by its name."""
+    for row in rows:
+        yield [_cell(row, name) for name in TABLES[kind].columns]
+
+
+def _cell(row: Any, name: str) -> object:
+    value = getattr(row, name)
+    if isinstance(value, bool):
+        return int(value)
+    return value.name if isinstance(value, ScoreConfig) else value
+
+
+def header_problem(name: str, table: Table, unknown: set[str], missing: set[str]) -> str:
     said = [f"unknown column {name}" for name in sorted(unknown)] + [f"no column {name}" for name in sorted(missing)]
-    return f"{path.name}: {', '.join(said) or 'a column twice'}. Columns: {', '.join(table.columns)}."
+    return f"{name}: {', '.join(said) or 'a column twice'}. Columns: {', '.join(table.columns)}."
 
 
 def typed(table: Table, row: dict[str, str]) -> dict[str, Any]:
     """The row's cells as a form takes them: config by name (default: the active one for weights), booleans in words."""
-    values: dict[str, Any] = {name: cell.strip().replace("\r\n", "\n") for name, cell in row.items()}
+    values: dict[str, Any] = {name: unescape(cell.strip().replace("\r\n", "\n")) for name, cell in row.items()}
     if "enabled" in values:
         values["enabled"] = boolean(values["enabled"])
     if "score_config" in table.columns:
@@ -159,23 +198,33 @@ def config_named(name: str, *, required: bool) -> Any:
     return config.pk
 
 
-def save(table: Table, values: dict[str, Any], report: ImportReport) -> None:
+def save(table: Table, values: dict[str, Any], report: ImportReport, reason: str) -> None:
     found = table.model._default_manager.filter(**same(table, values)).first()
-    before = str(found) if found else ""
+    before, old = str(found) if found else "", table.model._default_manager.filter(pk=found and found.pk).first()
     # With every column in the form, the ones the file leaves out are checked too, as they are or by default.
     data = model_to_dict(found or table.model(), fields=table.columns) | values
     form: ModelForm[Any] = modelform_factory(table.model, fields=table.columns)(data, instance=found)
     if not form.is_valid():
         raise ValidationError(form.errors.as_data())
+    if found is not None and not form.has_changed():
+        report.unchanged += 1
+        return
+    form.instance._change_reason = reason
+    saved = form.save()
     if found is None:
-        report.created.append(str(form.save()))
-    elif form.has_changed():
-        saved = form.save()
+        report.created.append(str(saved))
+    else:
         report.updated.append(
             f"{before} → {saved}" if before != str(saved) else f"{saved} ({', '.join(form.changed_data)})"
         )
-    else:
-        report.unchanged += 1
+    told = form.changed_data if found is not None else table.columns
+    columns = tuple((name, said(old, name), said(saved, name)) for name in told)
+    report.changes.append(RowChange(str(saved), found is None, columns))
+
+
+def said(row: Any, name: str) -> str:
+    value = "" if row is None else _cell(row, name)
+    return "" if value is None else str(value)
 
 
 def same(table: Table, values: dict[str, Any]) -> dict[str, Any]:

@@ -76,31 +76,46 @@ class ScoreConfig(SeededRecord):
         DRAFT = "draft"
         ARCHIVED = "archived"
 
-    name = models.CharField(max_length=64, unique=True)
+    name = models.CharField(
+        max_length=64, unique=True, help_text="What you call this version. Example: pricing counts double."
+    )
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.DRAFT)
     lambda_decay = models.DecimalField(
         max_digits=8,
         decimal_places=6,
         default=Decimal("0.10"),
-        help_text="Decay per day: an event of age d counts weight × e^(−λ·d). Half-life = 0.693 / λ days;"
-        " 0.10 halves the weight every 6.93 days.",
+        help_text="How fast interest fades: an event that is d days old counts weight × e^(−λ·d). Half-life ="
+        " 0.693 / λ days. Example: 0.10 halves an event's points every 6.93 days, 0.35 every 2 days.",
     )
     normalize_k = models.PositiveIntegerField(
-        default=80, help_text="Score = 100 × (1 − e^(−raw / k)). Raw points equal to k give 63; larger k, lower scores."
+        default=80,
+        help_text="How many points make a high score: 100 × (1 − e^(−points / k)). Example: with 80, an account with 80"
+        " points scores 63 and one with 160 scores 86. A larger k makes every score lower.",
     )
-    cold_max = models.PositiveSmallIntegerField(default=34, help_text="Cold is 0 up to and including this score.")
-    warm_max = models.PositiveSmallIntegerField(default=69, help_text="Warm ends here; Hot is anything above.")
+    cold_max = models.PositiveSmallIntegerField(
+        default=34, help_text="Cold is 0 up to and including this score. Example: 34."
+    )
+    warm_max = models.PositiveSmallIntegerField(
+        default=69, help_text="Warm ends with this score; anything above is Hot. Example: 69."
+    )
     surge_surging_min = models.DecimalField(
-        max_digits=8, decimal_places=4, default=Decimal("1.5"), help_text="Surging from this ratio on."
+        max_digits=8,
+        decimal_places=4,
+        default=Decimal("1.5"),
+        help_text="Surging from this ratio of the last 7 days to the 7 before on. Example: 1.5 is half as much again.",
     )
     surge_exploding_min = models.DecimalField(
-        max_digits=8, decimal_places=4, default=Decimal("2.5"), help_text="Exploding above (not at) this ratio."
+        max_digits=8,
+        decimal_places=4,
+        default=Decimal("2.5"),
+        help_text="Exploding above, not at, this ratio. Example: 2.5.",
     )
     surge_smoothing = models.DecimalField(
         max_digits=8,
         decimal_places=4,
         default=Decimal("5"),
-        help_text="Added to both windows: ratio = (7 days + this) / (7 days before + this).",
+        help_text="Added to both windows, so that a single page view is no explosion: ratio = (points of 7 days + this)"
+        " / (points of the 7 days before + this). Example: 5.",
     )
     surge_min_raw_7d = models.FloatField(
         default=0, help_text="Below this many raw points in 7 days the surge is Normal. 0: the plain formula."
@@ -225,11 +240,18 @@ class ScoreWeight(SeededRecord):
 
     score_config = models.ForeignKey(ScoreConfig, on_delete=models.CASCADE, related_name="weights")
     kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.EVENT)
-    event_name = ExactCharField(max_length=64)
-    content_type = ExactCharField(max_length=64, blank=True, default="", help_text="Empty: any content type.")
-    cta_id = ExactCharField(max_length=64, blank=True, default="", help_text="Empty: any call to action.")
+    event_name = ExactCharField(
+        max_length=64, help_text="What happened. Example: page_view, cta_click, form_submitted."
+    )
+    content_type = ExactCharField(
+        max_length=64, blank=True, default="", help_text="On what kind of page. Example: pricing. Empty: any."
+    )
+    cta_id = ExactCharField(
+        max_length=64, blank=True, default="", help_text="Which button. Example: contact_sales. Empty: any."
+    )
     weight = models.PositiveSmallIntegerField(
-        validators=[MaxValueValidator(WEIGHT_MAX)], help_text="Points of one event on its day, 0 to 1000."
+        validators=[MaxValueValidator(WEIGHT_MAX)],
+        help_text="Points of one such event on its day, 0 to 1000. Example: 25.",
     )
     history = HistoricalRecords(table_name="abm_score_weights_history")
 
@@ -259,24 +281,46 @@ class EventRule(SeededRecord):
     """What a path means. Enabled rules are tried by ascending (priority, id); the first match wins."""
 
     enabled = models.BooleanField(default=True)
-    priority = models.PositiveIntegerField(default=100, help_text="Lower is tried first.")
-    event_name = ExactCharField(max_length=64, default="page_view", help_text="Exact, or with a trailing *.")
+    priority = models.PositiveIntegerField(
+        default=100, help_text="Lower is tried first; the first that matches wins. Example: 100."
+    )
+    event_name = ExactCharField(
+        max_length=64,
+        default="page_view",
+        help_text="Which event. Example: page_view, or cta_* for all that begin with cta_.",
+    )
     match_type = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in values.MatchType])
-    match_value = ExactCharField(max_length=512, help_text="Matched against the path, upper or lower case alike.")
+    match_value = ExactCharField(
+        max_length=512,
+        help_text="What the page's path must look like, upper or lower case alike. Example: /pricing as prefix, or"
+        " ^/services/([^/]+) as pattern.",
+    )
     content_type = ExactCharField(
-        max_length=64, blank=True, default="", help_text=r"Filled in where the event has none. \1 = the first group."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text=r"What kind of page it is. Example: pricing. Filled in where the event says none itself; \1 is the"
+        " pattern's first group.",
     )
     lane = ExactCharField(
-        max_length=64, blank=True, default="", help_text=r"Filled in where the event has none. \1 = the first group."
+        max_length=64,
+        blank=True,
+        default="",
+        help_text=r"Which service it is about. Example: meeting_rooms. Filled in where the event says none itself; \1"
+        " is the pattern's first group.",
     )
     weight_override = models.PositiveSmallIntegerField(
         null=True,
         blank=True,
         validators=[MaxValueValidator(WEIGHT_MAX)],
-        help_text="Instead of the weight table, 0 to 1000.",
+        help_text="Points of such an event instead of what the weights say, 0 to 1000. Example: 40.",
     )
     score_config = models.ForeignKey(
-        ScoreConfig, null=True, blank=True, on_delete=models.CASCADE, help_text="Empty: rule of every config."
+        ScoreConfig,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        help_text="Empty: it counts for every config. Choose a draft to try it out there first.",
     )
     notes = models.TextField(blank=True, default="")
     history = HistoricalRecords(table_name="abm_event_rules_history")
@@ -331,7 +375,11 @@ class PromptTemplate(SeededRecord):
     PERSONAS = [(values.ANY, "any"), *((persona.value, persona.value) for persona in values.Persona)]
     STAGES = [(values.ANY, "any"), *((stage.value, stage.value) for stage in values.IntentStage)]
     enabled = models.BooleanField(default=True)
-    lane = ExactCharField(max_length=64, default=values.ANY)
+    lane = ExactCharField(
+        max_length=64,
+        default=values.ANY,
+        help_text="For accounts whose top lane this is. Example: meeting_rooms; * for any.",
+    )
     persona = models.CharField(
         max_length=16,
         default=values.ANY,
@@ -342,10 +390,17 @@ class PromptTemplate(SeededRecord):
         default=values.ANY,
         choices=STAGES,
     )
-    version = ExactCharField(max_length=32, default="v1")
-    system_prompt = models.TextField()
-    user_prompt_template = models.TextField(help_text=f"Must contain {PLACEHOLDER}, where the account's facts go.")
-    max_words = models.PositiveSmallIntegerField(default=180)
+    version = ExactCharField(max_length=32, default="v1", help_text="For you. Example: v2, shorter.")
+    system_prompt = models.TextField(
+        help_text="Who the model is and what it must not do. Example: You are a B2B strategist. Do not invent facts."
+    )
+    user_prompt_template = models.TextField(
+        help_text=f"What it shall write, with {PLACEHOLDER} where the account's facts go. Example: Write three bullets"
+        f" for a sales call. JSON: {PLACEHOLDER}"
+    )
+    max_words = models.PositiveSmallIntegerField(
+        default=180, help_text="How long the brief may be, 20 to 2000. Example: 180."
+    )
     enabled_marker = one_when(enabled=True)
     history = HistoricalRecords(table_name="abm_prompt_templates_history", excluded_fields=["enabled_marker"])
 

@@ -90,7 +90,7 @@ def is_login(answer):
 def test_the_matrix_sees_the_pages_and_the_tables_of_admin():
     assert {"", "accounts.csv", "accounts/<str:domain>", "lanes", "people", "movers", "password"} <= set(PAGES)
     assert {route.rpartition("/")[2] for route in BUTTONS} == {"owner", "snooze", "contacted"}
-    parts = ("", "/domains", "/<uuid:id>", "/<uuid:id>/row", "/<uuid:id>/progress")
+    parts = ("", "/domains", "/unmatched", "/<uuid:id>", "/<uuid:id>/row", "/<uuid:id>/progress")
     assert {"people.csv", *(f"runs{part}" for part in parts)} == set(RUNS)
     assert {"admin/accounts/prospectcompany/", "admin/scoring/dailyaccountintent/", "admin/auth/user/"} <= set(ADMIN)
     assert "admin/scoring/jobrun/add/" in filter(DERIVED.fullmatch, ADMIN)

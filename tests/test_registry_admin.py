@@ -5,6 +5,7 @@ from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.urls import reverse
 
 from registry import loader
+from registry.editing import version_of
 from registry.models import DomainRule, EventRule, PromptTemplate, RegistryRevision, ScoreConfig, ScoreWeight
 from tests.factories import make_config, make_domain_rule, make_prompt, make_rule, make_user, make_weight
 
@@ -142,16 +143,18 @@ def statuses():
 
 
 @pytest.mark.usefixtures("ada")
-def test_the_activate_action_makes_one_config_active_and_archives_the_other(client, settings):
+def test_the_activate_action_asks_first_and_then_makes_one_config_active_and_archives_the_other(client, settings):
     settings.REGISTRY_TTL_SECONDS = 3600
     old, new = make_config("old"), make_config("new", "draft")
     assert loader.get_active_score_config().name == "old"
 
     assert choose(client, old, new) == ["Choose exactly one config."]
+    assert choose(client, new) == []
     assert statuses() == {"old": "active", "new": "draft"}
-    assert choose(client, new) == ["new is active and decides the next scores."]
+    client.post(url(new, "activate", new.pk), {"seen": version_of(new), "instead_of": old.pk, "reason": "better"})
     assert statuses() == {"old": "archived", "new": "active"}
     assert loader.get_active_score_config().name == "new"
+    assert new.history.latest().history_change_reason == "better"
 
 
 @pytest.mark.usefixtures("ada")
