@@ -17,11 +17,11 @@ class CompanyQuerySet(models.QuerySet["ProspectCompany"]):
         return self.filter(Q(domain=domain) | Q(id=models.Subquery(further[:1])))  # a join would read every account
 
     def at(self, domain: str) -> "ProspectCompany | None":
-        """The same, found fast: Django takes longer to write the query than the database to answer it. Its id alone is
-        read, the rest when it is asked for."""
+        """The same, found fast. Its id alone is read; the rest when it is asked for."""
         further = "SELECT prospect_company_id FROM company_domains WHERE domain = %s"
         sql = f"SELECT id FROM prospect_companies WHERE domain = %s OR id = ({further}) ORDER BY id LIMIT 1"
-        return next(iter(self.raw(sql, [domain, domain])), None)
+        id = self.model.id_by(sql, [domain, domain])
+        return id and self.model.from_db(self.db, ["id"], [id])
 
     def scored(self) -> "CompanyQuerySet":
         """Accounts that have a score and were not merged into another; suppressed ones included."""
