@@ -26,6 +26,7 @@ from scoring.models import JobRun
 
 LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
+PAGE_SIZES = (25, LIMIT_DEFAULT, 100, LIMIT_MAX)  # offered below a list
 PAGE_MAX = 1_000_000
 
 

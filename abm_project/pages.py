@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from abm_project import dashboards
 from abm_project.access import is_admin, roles
-from abm_project.filters import AccountListForm, ListForm, MoversForm
+from abm_project.filters import PAGE_SIZES, AccountListForm, ListForm, MoversForm
 from abm_project.request_ids import current as current_request_id
 from registry import csv_cells
 
@@ -44,6 +44,7 @@ def hot_accounts(request: HttpRequest) -> HttpResponse:
             [chosen.stage, chosen.lane, chosen.surge, chosen.search, chosen.owner_id, chosen.suppressed, chosen.snoozed]
         ),
         "mine": chosen.owner_id is not None,
+        "sizes": PAGE_SIZES,
         "previous_page": found.page - 1,
         "next_page": found.page + 1,
         "now": now,

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 from abm_project import dashboards
 from abm_project.access import is_admin
 from abm_project.api.lists import csv_answer
-from abm_project.filters import PeopleListForm
+from abm_project.filters import PAGE_SIZES, PeopleListForm
 from abm_project.pages import Column, bad_filters, head
 
 
@@ -28,6 +28,7 @@ def people(request: HttpRequest) -> HttpResponse:
         "columns": _columns(chosen.ordering),
         "filtered": any(narrowed),
         "mine": chosen.owner_id is not None,
+        "sizes": PAGE_SIZES,
         "account": request.GET.get("account", ""),
         "previous_page": found.page - 1,
         "next_page": found.page + 1,

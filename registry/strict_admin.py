@@ -3,18 +3,33 @@
 Django hands lookups, search words and keys to the database as they were sent, and some of them it refuses.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.filters import AllValuesFieldListFilter, FieldListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import BadRequest, ValidationError
-from django.db.models import Model, QuerySet
+from django.db.models import CharField, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from simple_history.admin import SimpleHistoryAdmin
 
 SEARCH_LENGTH = 200  # SQLite refuses the condition that a thousand words make
 COMPARISONS = ("", "__exact", "__isnull", "__isempty", "__id__exact")  # of the filters that Django has
+
+
+class NamedValuesFilter(AllValuesFieldListFilter):
+    """Of a text column without choices. Django's link for rows that have none is empty: nothing to read or to press."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield choice | {"display": choice["display"] or "(none)"}
+
+
+FieldListFilter.register(
+    lambda field: isinstance(field, CharField) and not field.flatchoices, NamedValuesFilter, take_priority=True
+)
 
 
 class _Strict:

@@ -76,6 +76,22 @@ def test_before_there_is_data_and_before_one_is_signed_in_all_is_sound(page):  #
         is_sound(page)
 
 
+def test_the_admin_is_sound_and_of_the_same_bar(page, installation):  # noqa: F811
+    sign_in(page, "internal_admin")
+    for address in (
+        "",
+        "registry/eventrule/",
+        "registry/prompttemplate/",
+        "accounts/prospectcompany/",
+        "ingestion/leadrequest/",
+        "scoring/jobrun/",
+        "auth/user/",
+    ):
+        page.goto(f"/admin/{address}")
+        assert page.locator("#header nav a").first.inner_text() == "Hot accounts"
+        is_sound(page)
+
+
 def test_the_menus_of_an_account_are_sound_when_open_and_when_refused(page, installation):  # noqa: F811
     sign_in(page)
     page.goto(f"/accounts/{LAST}")

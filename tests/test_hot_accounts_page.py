@@ -225,3 +225,15 @@ def test_text_of_strangers_is_never_markup(page):
         shown = page(query)
         assert "&lt;script&gt;" in shown
         assert not any(raw in shown for raw in ("<script>alert", "<b>x", "<i>lane", "<img"))
+
+
+def test_how_many_rows_a_page_has_is_chosen_below_the_list_and_begins_at_the_first_page(page):
+    for number in range(30):
+        account(f"{number}.example")
+    shown = page("?limit=25&page=2")
+
+    assert 'href="?limit=100"' in shown
+    assert '<a id="rows-25" href="?limit=25" aria-current="true">25</a>' in shown
+    assert shown.count('scope="row"') == 5
+    assert 'id="rows-25"' in page()
+    assert 'id="rows-25"' not in page("?search=29")

@@ -101,3 +101,11 @@ def test_the_versions_of_a_row_are_still_shown_also_of_one_that_is_gone(admin):
 @pytest.mark.parametrize("address", ["1/junk/", f"1/{NOBODY}/", "junk/junk/", "1/%00/", f"{'9' * 30}/1/"])
 def test_the_view_on_site_address_of_what_has_no_page_is_not_found(admin, address):
     assert admin.get(f"/admin/r/{address}").status_code == 404
+
+
+def test_a_filter_names_the_rows_that_have_no_value(client):
+    client.force_login(make_user(role="internal_admin"))
+    make_rule(lane="")
+    make_rule("/docs", lane="rooms")
+
+    assert '<a href="?lane=">(none)</a>' in client.get("/admin/registry/eventrule/").content.decode()
