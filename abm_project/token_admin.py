@@ -37,7 +37,7 @@ class ApiTokenAdmin(StrictAdmin):
     """Made in full, then only renamed or revoked."""
 
     form = TokenForm
-    list_display = ("name", "user", "role", "state", "expires_at", "last_used_at", "made_by", "key")
+    list_display = ("name", "user", "role", "state", "expires_at", "last_used_at", "made_by")
     list_filter = ("role",)
     search_fields = ("name", "key", "user__username")
     ordering = ("-created_at", "id")
@@ -59,6 +59,11 @@ class ApiTokenAdmin(StrictAdmin):
         """Whoever is no superuser makes none that acts for one."""
         having = may_own() if request.user.is_superuser else may_own().filter(is_superuser=False)
         return super().formfield_for_foreignkey(db_field, request, queryset=having, **kwargs)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """One button: whatever else it led to, the token would not be shown there."""
+        buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**(extra_context or {}), **buttons})
 
     @admin.display(description="state")
     def state(self, token: ApiToken) -> str:
