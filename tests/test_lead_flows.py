@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings as project
 from django.core.cache import cache
+from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import Contact, ContactIdentity, IntentSignal, ProspectCompany
@@ -18,6 +19,7 @@ from scoring.models import DailyAccountIntent
 from scoring.rollup import recompute
 from tests.factories import make_company, make_fact, make_lead, make_pull
 from tests.test_hook_faults import Web, a_lead, installed, redis, wait_until  # noqa: F401 - fixtures
+from tests.test_jobs import nobody_wakes  # noqa: F401
 from tests.test_kills import dev, server  # noqa: F401
 from tests.test_lead_hook import LEAD, URL, but
 from tests.test_night_processes import Crew
@@ -190,6 +192,35 @@ def test_a_lead_that_could_not_be_tied_is_tied_by_the_night_once(today):
     assert ContactIdentity.objects.get().contact == lead.contact
     assert IntentSignal.objects.get().occurred_at == lead.submitted_at
     assert scored() == pytest.approx(FORM)
+
+
+REFUSALS = {
+    "mysql": "SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = 1062, MESSAGE_TEXT = 'not this one'",
+    "sqlite": "SELECT RAISE(ABORT, 'not this one')",
+}
+
+
+@pytest.fixture
+def no_contact_can_be_made(transactional_db):
+    """The database itself refuses them."""
+    with connection.cursor() as cursor:
+        refuse = REFUSALS[connection.vendor]
+        cursor.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON contacts FOR EACH ROW BEGIN {refuse}; END")
+        yield
+        cursor.execute("DROP TRIGGER refuse")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("no_contact_can_be_made")
+def test_a_lead_is_stored_though_its_contact_cannot_be_and_is_sent_again_as_the_same_one(client, nobody_wakes):  # noqa: F811
+    seed()
+
+    lead, again = send(client), send(client)
+
+    assert lead == again
+    assert (lead.account_key, lead.prospect_company, lead.contact, lead.lead_score) == (KEY, None, None, None)
+    assert not ProspectCompany.objects.exists()  # nothing half made
+    assert not IntentSignal.objects.exists()
 
 
 # --- Within seconds ---------------------------------------------------------------------------------------------------
