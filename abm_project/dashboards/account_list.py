@@ -5,20 +5,19 @@ number of rows.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Q
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
 from abm_project.dashboards.families import Families, families, leads_of, merges_now
-from abm_project.dashboards.handling import last_contacts, snoozed_by, snoozed_until
+from abm_project.dashboards.handling import last_contacts, snoozes_of
 from abm_project.dashboards.one_moment import one_moment
 from abm_project.dashboards.trends import change, days_to, scores_of, trend
-from abm_project.models import Snooze
 from accounts.domains import normalize_domain_from_url
 from accounts.models import CompanyDomain, CompanyQuerySet, Contact, ProspectCompany
 from registry.values import IntentStage, SurgeLevel
@@ -129,7 +128,8 @@ def hot_accounts(chosen: AccountFilter, page: int = 1, limit: int = 50) -> HotAc
 
 
 def _hot_accounts(chosen: AccountFilter, page: int, limit: int) -> HotAccounts:
-    found = _found_by(chosen.search)
+    aside = _put_aside(chosen)
+    found = _found_by(chosen.search) & _within(chosen, aside)
     matching = _ordered(_matching(chosen, found), chosen)
     counts = _Counts.of(chosen, found)
     count = counts.total
@@ -138,7 +138,7 @@ def _hot_accounts(chosen: AccountFilter, page: int, limit: int) -> HotAccounts:
     start = (page - 1) * limit
     ids = list(matching.values_list("id", flat=True)[start : start + limit]) if count else []
     return HotAccounts(
-        rows=tuple(_rows(_in_turn(ids), chosen, first_rank=start + 1)),
+        rows=tuple(_rows(_in_turn(ids), chosen, aside, first_rank=start + 1)),
         count=count,
         page=page,
         pages=pages,
@@ -146,7 +146,7 @@ def _hot_accounts(chosen: AccountFilter, page: int, limit: int) -> HotAccounts:
         stages=_in_order(counts.stages, reversed(IntentStage)),
         surges=_in_order(counts.surges, reversed(SurgeLevel)),
         lanes=_by_count(counts.lanes, chosen.lane),
-        snoozed=_snoozed(chosen).count() if chosen.viewer_id else 0,
+        snoozed=len(aside),
         nothing_scored=not count and not ProspectCompany.objects.scored().exists(),
     )
 
@@ -157,10 +157,12 @@ def every_hot_account(chosen: AccountFilter) -> Iterator[HotAccount]:
     Not by keyset: scores move while a slow client reads, and an account that moved past the place we are at would be
     lost or come twice.
     """
-    ids = list(_ordered(_matching(chosen, _found_by(chosen.search)), chosen).values_list("id", flat=True))
+    aside = _put_aside(chosen)
+    found = _found_by(chosen.search) & _within(chosen, aside)
+    ids = list(_ordered(_matching(chosen, found), chosen).values_list("id", flat=True))
     for start in range(0, len(ids), CSV_BATCH):
         with one_moment():
-            rows = list(_rows(_in_turn(ids[start : start + CSV_BATCH]), chosen, first_rank=start + 1))
+            rows = list(_rows(_in_turn(ids[start : start + CSV_BATCH]), chosen, aside, first_rank=start + 1))
         yield from rows
 
 
@@ -183,23 +185,27 @@ def _matching(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
 
 
 def _before_chips(chosen: AccountFilter, found: Q) -> CompanyQuerySet:
-    """The accounts of a filter's search, owner, suppression and snoozes, whatever their stage, surge and lane.
-
-    Who searches wants to find: a snoozed account too.
-    """
+    """The accounts of a filter's search, owner, suppression and snoozes, whatever their stage, surge and lane."""
     companies = ProspectCompany.objects.filter(found)
     companies = companies.suppressed() if chosen.suppressed else companies.listed()
-    if chosen.snoozed:
-        companies = companies.filter(id__in=_snoozed(chosen))
-    elif chosen.viewer_id is not None and not chosen.search and not chosen.keep_snoozed:
-        companies = companies.exclude(id__in=_snoozed(chosen))
     return companies if chosen.owner_id is None else companies.filter(owner_id=chosen.owner_id)
 
 
-def _snoozed(chosen: AccountFilter) -> QuerySet[Snooze, UUID]:
-    if chosen.viewer_id is None or chosen.today is None:
-        raise ValueError("What is snoozed depends on who looks, and when.")
-    return snoozed_by(chosen.viewer_id, chosen.today)
+def _put_aside(chosen: AccountFilter) -> dict[UUID, date]:
+    """What the viewer snoozed, by account; for nobody in particular nothing. Read first: a list of few ids, or none,
+    costs less than a subquery that every account is held against."""
+    if chosen.viewer_id is None:
+        return {}
+    if chosen.today is None:
+        raise ValueError("What is snoozed depends on when one looks.")
+    return snoozes_of(chosen.viewer_id, chosen.today)
+
+
+def _within(chosen: AccountFilter, aside: Mapping[UUID, date]) -> Q:
+    """Only what is snoozed, or all but that. Who searches wants to find: a snoozed account too."""
+    if chosen.snoozed:
+        return Q(id__in=aside)
+    return ~Q(id__in=aside) if aside and not chosen.search and not chosen.keep_snoozed else Q()
 
 
 def _found_by(search: str) -> Q:
@@ -288,9 +294,10 @@ def _by_count(counts: dict[str, int], chosen: str) -> tuple[Facet, ...]:
     return tuple(Facet(lane, count) for lane, count in sorted(named.items(), key=lambda lane: (-lane[1], lane[0])))
 
 
-def _rows(companies: Sequence[ProspectCompany], chosen: AccountFilter, first_rank: int) -> Iterator[HotAccount]:
-    """Seven queries more for any number of rows; one more where somebody looks whose snoozes are shown, and one where a
-    search asks what it found them by."""
+def _rows(
+    companies: Sequence[ProspectCompany], chosen: AccountFilter, aside: Mapping[UUID, date], first_rank: int
+) -> Iterator[HotAccount]:
+    """Seven queries more for any number of rows; one more where a search asks what it found them by."""
     ids = [company.id for company in companies]
     through = max((company.snapshot_date for company in companies if company.snapshot_date), default=None)
     reasons = dict(
@@ -302,8 +309,6 @@ def _rows(companies: Sequence[ProspectCompany], chosen: AccountFilter, first_ran
     family = families({company.id: company.domain for company in companies})
     leads = _last_leads(family, through)
     contacts = last_contacts(family.by_id)
-    viewer, today = chosen.viewer_id, chosen.today
-    snoozed = snoozed_until(ids, viewer, today) if viewer is not None and today is not None else {}
     matched = _matched(family, chosen.search)
     for rank, company in enumerate(companies, first_rank):
         own = scores[company.id]
@@ -332,7 +337,7 @@ def _rows(companies: Sequence[ProspectCompany], chosen: AccountFilter, first_ran
             last_lead_id=leads[company.id].id if company.id in leads else None,
             contacted_at=contacts[company.id].at if company.id in contacts else None,
             contacted_by=contacts[company.id].by if company.id in contacts else "",
-            snoozed_until=snoozed.get(company.id),
+            snoozed_until=aside.get(company.id),
             suppressed_as=company.suppressed_as,
             snapshot_date=company.snapshot_date,
             matched=tuple(sorted(matched[company.id] - {company.domain})),

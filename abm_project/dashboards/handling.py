@@ -1,6 +1,6 @@
 """How we stand to an account: whose it is, who was in touch, and what a viewer put aside (`ownership` writes it)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -59,7 +59,7 @@ def handling(company_id: UUID, viewer_id: int, today: date) -> Handling | None:
         history = AccountAction.objects.filter(prospect_company__in=family)
         return Handling(
             owner=owner or "",
-            snoozed_until=snoozed_until([company_id], viewer_id, today).get(company_id),
+            snoozed_until=snoozes_of(viewer_id, today).get(company_id),
             contacted=last_contacts(family).get(company_id),
             history=tuple(map(_action, history.order_by("-done_at", "-id")[:HISTORY_SHOWN])),
             history_count=history.count(),
@@ -72,9 +72,9 @@ def snoozed_by(viewer_id: int, today: date) -> QuerySet[Snooze, UUID]:
     return Snooze.objects.filter(user=viewer_id, until__gt=today).values_list("prospect_company", flat=True)
 
 
-def snoozed_until(ids: Iterable[UUID], viewer_id: int, today: date) -> dict[UUID, date]:
-    """One query: which of the accounts the viewer put aside, and until when."""
-    rows = Snooze.objects.filter(user=viewer_id, prospect_company__in=list(ids), until__gt=today)
+def snoozes_of(viewer_id: int, today: date) -> dict[UUID, date]:
+    """One query: all that the viewer put aside, and until when. Few, because each was put aside by hand."""
+    rows = Snooze.objects.filter(user=viewer_id, until__gt=today)
     return dict(rows.values_list("prospect_company", "until"))
 
 
