@@ -35,7 +35,9 @@ CHARACTERS_OF_A_TOKEN = 4  # about, in English: an estimate, and called so
 class PreviewForm(forms.Form):
     """An account, a persona, and the template's texts as they are or as a draft."""
 
-    account = forms.CharField(max_length=255, label="Account", help_text="Its domain.")
+    account = forms.CharField(
+        max_length=255, label="Account", help_text="Its domain.", widget=forms.TextInput(attrs={"size": 40})
+    )
     persona = forms.ChoiceField(choices=[(persona.value, persona.value) for persona in Persona])
     system_prompt = forms.CharField(widget=forms.Textarea(attrs={"rows": 5}), max_length=20_000)
     user_prompt_template = forms.CharField(

@@ -336,6 +336,6 @@ def _brief(row: AccountAISummary) -> Brief:
         surge_level=row.surge_level,
         summary_md=row.summary_md,
         model=row.model,
-        prompt_version=row.prompt_template.version,
-        written_at=row.updated_at,
+        prompt_version=row.prompt_version or row.prompt_template.version,  # it may have been edited since
+        written_at=row.written_at or row.updated_at,
     )
