@@ -1,7 +1,7 @@
 """Alerts after a published night: one message a recipient, by mail or webhook. The only outgoing web hooks.
 
 `send_due` is called after a night and at every reconciliation, by whoever does those; the rows decide what it does. So
-nobody has to remember anything: whatever was killed, the next call goes on where it ended (docs/decisions).
+nobody has to remember anything: whatever was killed, the next call goes on where it ended.
 
 1. The newest published night gets its messages, in one transaction, once. 2. Each message that is due is claimed by one
 sender, under a lease, and sent. A sender that dies between sending and saying so leaves a message that is sent again,

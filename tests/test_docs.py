@@ -261,6 +261,26 @@ def test_decisions_are_numbered_without_a_gap_and_say_what_would_change_them() -
         assert "## What would change it" in text(page), page.name
 
 
+# --- Reliability ------------------------------------------------------------------------------------------------------
+def test_each_of_the_forty_four_faults_names_tests_that_exist() -> None:
+    rows = table(DOCS / "reliability.md", "Forty-four faults")
+    numbers = [int(number) for row in rows for number in row["#"].split(",")]
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text(DOCS / "reliability.md"))
+
+    assert numbers == list(range(1, 45))
+    assert [row["#"] for row in rows if "::test_" not in row["test"]] == ["43"]
+    missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in text(*ROOT.glob(f"tests/{file}"))]
+    assert missing == []
+
+
+def test_the_marks_of_soak_in_the_table_are_those_of_the_tests() -> None:
+    page = text(DOCS / "reliability.md")
+    for mark, file in re.findall(r"(● )?`(test_\w+\.py)::", page):
+        source = text(ROOT / "tests" / file)
+        is_soak = "pytest.mark.soak" in source or "pytestmark,  # noqa: F401 - soak" in source
+        assert bool(mark) <= is_soak, file
+
+
 # --- Habits -----------------------------------------------------------------------------------------------------------
 def test_no_file_is_a_drawer_without_a_subject() -> None:
     drawers = {
