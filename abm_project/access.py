@@ -1,8 +1,8 @@
 """Who may see what: two roles, and nothing for anybody else.
 
 `sales` reads pages and the API, and says how far a lead is; `internal_admin` also gets Django admin, the jobs and all
-leads as one file. A view that says nothing is closed: to open one takes `login_not_required`. Roles are groups, made
-after every migration.
+leads or people as one file. A view that says nothing is closed: to open one takes `login_not_required`. Roles are
+groups, made after every migration; an API token has one of them.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 # A snapshot of its own for this read alone: the connection stays at READ COMMITTED, which bulk writes need.
 BEGIN = {
@@ -29,7 +29,7 @@ def one_moment() -> Iterator[None]:
             yield
         finally:
             connection.is_at_one_moment = False  # type: ignore[attr-defined]
-            with suppress(DatabaseError):  # a connection that broke has no transaction any more
+            with suppress(Error):  # a connection that broke has no transaction any more
                 cursor.execute("COMMIT")
 
 
