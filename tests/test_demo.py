@@ -295,13 +295,12 @@ def check_leads() -> None:
 
 
 def check_people() -> None:
-    """Known ones, lately seen or not or never, of the accounts' own, of a branch and of what was bought."""
+    """Known ones, lately seen or not, of the accounts' own, of a branch and of what was bought."""
     contacts = Contact.objects.all()
 
     assert contacts.count() >= 60
     assert contacts.exclude(top_categories_7d_json=[]).count() >= 10
     assert contacts.filter(top_categories_7d_json=[], last_seen_at__isnull=False).exists()
-    assert contacts.filter(last_seen_at=None).exists()
     assert contacts.filter(title="").exists()
     assert contacts.filter(prospect_company__domain=BOUGHT.domain).exists()
     latest = DailyAccountIntent.objects.filter(date=demo.yesterday())
