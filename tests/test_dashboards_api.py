@@ -310,10 +310,10 @@ def test_lookup_takes_one_of_the_two(get, query):
         (f"{ACCOUNTS}.csv", 13),
         (LANES, 10),
         (f"{LANES}?lane=office", 20),
-        (PEOPLE, 21),
-        (f"{PEOPLE}?search=e&category=pricing&range=7d&lane=office", 23),
-        (f"{PEOPLE}.csv", 15),
-        (MOVERS, 11),
+        (PEOPLE, 18),
+        (f"{PEOPLE}?search=e&category=pricing&range=7d&lane=office", 21),
+        (f"{PEOPLE}.csv", 14),
+        (MOVERS, 12),
     ],
 )
 def test_forty_rows_take_as_many_queries_as_one(client, address, queries):

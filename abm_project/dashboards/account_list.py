@@ -252,10 +252,10 @@ def _ordered(companies: CompanyQuerySet, chosen: AccountFilter) -> CompanyQueryS
         if column not in ORDERINGS:
             raise ValueError(f"{part!r} is no ordering")
         # Asked of a score that is never null, it keeps the order from following the index: wanted only of a search,
-        # where a walk along the index in hope of 50 hits looks up nearly every row.
-        nulls_last = True if column == "last_seen_at" or chosen.search else None
-        expression = columns.get(column, F(column))
-        order.append(OrderBy(expression, descending=part.startswith("-"), nulls_last=nulls_last))
+        # where a walk along the index in hope of 50 hits looks up nearly every row. Downwards nulls are last anyway.
+        descending = part.startswith("-")
+        nulls_last = True if (column == "last_seen_at" and not descending) or chosen.search else None
+        order.append(OrderBy(columns.get(column, F(column)), descending=descending, nulls_last=nulls_last))
     return companies.order_by(*order, "-intent_score", "-score_30d_raw", "domain")
 
 

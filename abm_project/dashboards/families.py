@@ -43,9 +43,9 @@ class Families:
     by_domain: dict[str, UUID]
 
 
-def families(own: dict[UUID, str]) -> Families:
-    """Two queries for accounts given as id → domain."""
-    merges = merges_now()
+def families(own: dict[UUID, str], merges: Merges | None = None) -> Families:
+    """Two queries for accounts given as id → domain; one where the merges are known."""
+    merges = merges or merges_now()
     by_id = {id: id for id in own} | {id: root for id in merges.parents if (root := merges.root(id)) in own}
     by_domain = {(own.get(id) or merges.domains[id]): root for id, root in by_id.items()}
     for domain, company in CompanyDomain.objects.filter(prospect_company__in=by_id).values_list(

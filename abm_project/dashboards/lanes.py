@@ -119,12 +119,12 @@ def _heat(card: LaneCard) -> tuple[Any, ...]:
 
 
 def _now(column: str) -> dict[str, _Tally]:
-    """One pass over the accounts that lists show."""
+    """One pass over the accounts that lists show, in the order of the index `company_for_counts`."""
     found: dict[str, _Tally] = defaultdict(_Tally)
-    groups = ProspectCompany.objects.listed().values_list(column, "intent_stage", "surge_level")
+    groups = ProspectCompany.objects.listed().values_list("intent_stage", "surge_level", column)
     scored = Count("id", filter=Q(intent_score__gt=0))
     counted = groups.annotate(accounts=Count("id"), scored=scored, points=Sum("intent_score")).order_by()
-    for lane, stage, surge, accounts, scored, points in counted:
+    for stage, surge, lane, accounts, scored, points in counted:
         tally = found[lane]
         tally.accounts += accounts
         tally.hot += accounts * (stage == IntentStage.HOT)

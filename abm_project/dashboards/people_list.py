@@ -6,7 +6,7 @@ that is not known, those of the account, marked as inferred.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,8 @@ from django.db.models.functions import Concat, Lower, Trim
 from abm_project.dashboards.account_list import CSV_BATCH, Facet
 from abm_project.dashboards.families import Families, Merges, families, merges_now
 from abm_project.dashboards.one_moment import one_moment
-from accounts.models import CompanyQuerySet, Contact, ContactIdentity, ProspectCompany
+from abm_project.dashboards.trends import newest_date
+from accounts.models import Contact, ContactIdentity, ProspectCompany
 from scoring.engine import MONTH, WEEK
 from scoring.models import DailyAccountIntent
 
@@ -110,15 +111,16 @@ def people(chosen: PeopleFilter, page: int = 1, limit: int = 50) -> People:
 
 
 def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
-    merges, through = merges_now(), _through()
-    lanes = _lanes(_of_accounts(chosen, merges, through, whatever_lane=True), chosen, merges)
-    contacts = _ordered(_of_accounts(chosen, merges, through), chosen)
+    merges, through = merges_now(), newest_date()
+    matching = _of_accounts(chosen, merges, through)
+    lanes = _lanes(_of_accounts(replace(chosen, lane=""), merges, through) if chosen.lane else matching, chosen, merges)
+    contacts = _ordered(matching, chosen)
     count = sum(facet.count for facet in lanes if chosen.lane in ("", facet.value))
     pages = max(1, -(-count // limit))
     page = min(page, pages)
     start = (page - 1) * limit
     ids = list(contacts.values_list("id", flat=True)[start : start + limit])
-    rows = persons(_in_turn(ids))
+    rows = persons(_in_turn(ids), merges)
     return People(
         rows=rows,
         count=count,
@@ -126,22 +128,22 @@ def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
         pages=pages,
         limit=limit,
         lanes=lanes,
-        account=_asked_for(merges.root(chosen.account_id)) if chosen.account_id else None,
+        account=_asked_for(chosen.account_id, merges) if chosen.account_id else None,
         through=through,
     )
 
 
-def _asked_for(id: UUID) -> PersonAccount | None:
-    company = ProspectCompany.objects.filter(id=id).first()
-    return company and accounts_of_people([company], families({company.id: company.domain}))[company.id]
+def _asked_for(id: UUID, merges: Merges) -> PersonAccount | None:
+    company = ProspectCompany.objects.filter(id=merges.root(id)).first()
+    return company and accounts_of_people([company], families({company.id: company.domain}, merges))[company.id]
 
 
 def every_person(chosen: PeopleFilter) -> Iterator[Person]:
     """All people of the filter, for an export: the order is fixed first, then rows are read a batch at a time."""
-    ids = list(_ordered(_of_accounts(chosen, merges_now(), _through()), chosen).values_list("id", flat=True))
+    ids = list(_ordered(_of_accounts(chosen, merges_now(), newest_date()), chosen).values_list("id", flat=True))
     for start in range(0, len(ids), CSV_BATCH):
         with one_moment():
-            rows = persons(_in_turn(ids[start : start + CSV_BATCH]))
+            rows = persons(_in_turn(ids[start : start + CSV_BATCH]), merges_now())
         yield from rows
 
 
@@ -150,27 +152,11 @@ def _in_turn(ids: Sequence[UUID]) -> list[Contact]:
     return [found[id] for id in ids if id in found]
 
 
-def _through() -> date | None:
-    day: date | None = (
-        ProspectCompany.objects.listed().order_by("-snapshot_date").values_list("snapshot_date", flat=True).first()
-    )
-    return day
-
-
 # --- Which people -----------------------------------------------------------------------------------------------------
-def _of_accounts(
-    chosen: PeopleFilter, merges: Merges, through: date | None, whatever_lane: bool = False
-) -> QuerySet[Contact]:
-    accounts = ProspectCompany.objects.listed()
-    if chosen.account_id is not None:
-        accounts = accounts.filter(id=merges.root(chosen.account_id))
-    if chosen.owner_id is not None:
-        accounts = accounts.filter(owner_id=chosen.owner_id)
-    if chosen.lane and not whatever_lane:
-        accounts = accounts.filter(**{chosen.lane_column: chosen.lane})
-    contacts = Contact.objects.filter(_at(accounts, merges))
+def _of_accounts(chosen: PeopleFilter, merges: Merges, through: date | None) -> QuerySet[Contact]:
+    contacts = Contact.objects.filter(_at(chosen, merges))
     if chosen.category:
-        contacts = contacts.filter(_looked_at(chosen.category, accounts, merges))
+        contacts = contacts.filter(_looked_at(chosen, merges))
     if chosen.range and through is not None:
         first = through - timedelta(days=DAYS[chosen.range] - 1)
         contacts = contacts.filter(last_seen_at__gte=datetime.combine(first, time(), tzinfo=UTC))
@@ -179,19 +165,42 @@ def _of_accounts(
     return contacts
 
 
-def _at(accounts: CompanyQuerySet, merges: Merges) -> Q:
-    """Contacts of these accounts; those of accounts merged into one of them too."""
-    roots = {id: merges.root(id) for id in merges.parents}
-    here = set(accounts.filter(id__in=set(roots.values())).values_list("id", flat=True))
-    merged = [id for id, root in roots.items() if root in here]
-    return Q(prospect_company__in=accounts.values("id")) | Q(prospect_company__in=merged)
+def _at(chosen: PeopleFilter, merges: Merges) -> Q:
+    """Contacts of the listed accounts of a filter; those of accounts merged into one of them too."""
+    here = _accounts(chosen, merges, "prospect_company__")
+    return here | _merged_into(ProspectCompany.objects.filter(_accounts(chosen, merges)), merges)
 
 
-def _looked_at(category: str, accounts: CompanyQuerySet, merges: Merges) -> Q:
-    newest = DailyAccountIntent.objects.filter(prospect_company=OuterRef("id"), date=OuterRef("snapshot_date"))
-    theirs = accounts.filter(Exists(newest.filter(top_categories_7d_json__has_key=category)))
-    own = [Q(**{f"top_categories_7d_json__{place}": category}) for place in range(TOP)]
-    return own[0] | own[1] | (Q(top_categories_7d_json__0__isnull=True) & _at(theirs, merges))
+def _accounts(chosen: PeopleFilter, merges: Merges, prefix: str = "") -> Q:
+    """`CompanyQuerySet.listed` and the filter, by a join: MariaDB would make a table of all ids of a subquery first."""
+    wanted: dict[str, Any] = {"merged_into__isnull": True, "snapshot_date__isnull": False, "suppressed_as": ""}
+    if chosen.account_id is not None:
+        wanted["id"] = merges.root(chosen.account_id)
+    if chosen.owner_id is not None:
+        wanted["owner"] = chosen.owner_id
+    if chosen.lane:
+        wanted[chosen.lane_column] = chosen.lane
+    return Q(**{prefix + column: value for column, value in wanted.items()})
+
+
+def _merged_into(accounts: QuerySet[ProspectCompany], merges: Merges) -> Q:
+    """Contacts of accounts merged into one of these."""
+    if not merges.parents:
+        return Q(pk__in=[])
+    with_merged = ProspectCompany.objects.filter(merged_into__isnull=False).values("merged_into")
+    here = set(accounts.filter(id__in=with_merged).values_list("id", flat=True))
+    return Q(prospect_company__in=[id for id in merges.parents if merges.root(id) in here])
+
+
+def _looked_at(chosen: PeopleFilter, merges: Merges) -> Q:
+    snapshots = DailyAccountIntent.objects.filter(top_categories_7d_json__has_key=chosen.category)
+    newest = snapshots.filter(prospect_company=OuterRef("id"), date=OuterRef("snapshot_date"))
+    theirs = ProspectCompany.objects.filter(_accounts(chosen, merges)).filter(Exists(newest))
+    date_shown = OuterRef("prospect_company__snapshot_date")
+    here = Q(Exists(snapshots.filter(prospect_company=OuterRef("prospect_company"), date=date_shown)))
+    here &= Q(prospect_company__merged_into__isnull=True)
+    own = [Q(**{f"top_categories_7d_json__{place}": chosen.category}) for place in range(TOP)]
+    return own[0] | own[1] | (Q(top_categories_7d_json__0__isnull=True) & (here | _merged_into(theirs, merges)))
 
 
 def _found_by(search: str) -> Q:
@@ -211,8 +220,10 @@ def _ordered(contacts: QuerySet[Contact], chosen: PeopleFilter) -> QuerySet[Cont
         column = part.removeprefix("-")
         if column not in PEOPLE_ORDERINGS:
             raise ValueError(f"{part!r} is no ordering")
-        nulls_last = True if column == "last_seen_at" else None
-        order.append(OrderBy(PEOPLE_ORDERINGS[column], descending=part.startswith("-"), nulls_last=nulls_last))
+        # Downwards nulls are last anyway, and the order can follow the index.
+        descending = part.startswith("-")
+        nulls_last = True if column == "last_seen_at" and not descending else None
+        order.append(OrderBy(PEOPLE_ORDERINGS[column], descending=descending, nulls_last=nulls_last))
     return contacts.order_by(*order, "email", "id")
 
 
@@ -233,12 +244,11 @@ def _lanes(contacts: QuerySet[Contact], chosen: PeopleFilter, merges: Merges) ->
 
 
 # --- What is said of them ---------------------------------------------------------------------------------------------
-def persons(contacts: Sequence[Contact]) -> tuple[Person, ...]:
-    """Seven queries for any number of contacts."""
-    merges = merges_now()
+def persons(contacts: Sequence[Contact], merges: Merges) -> tuple[Person, ...]:
+    """Five queries for any number of contacts."""
     roots = {contact.prospect_company_id: merges.root(contact.prospect_company_id) for contact in contacts}
     companies = list(ProspectCompany.objects.filter(id__in=set(roots.values())))
-    family = families({company.id: company.domain for company in companies})
+    family = families({company.id: company.domain for company in companies}, merges)
     return persons_of(contacts, accounts_of_people(companies, family), family)
 
 
