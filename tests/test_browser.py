@@ -200,6 +200,19 @@ def test_a_page_with_data_is_sound(page, installation, address):
     is_sound(page)
 
 
+def test_alerts_are_sound_before_and_after_one_is_added(page, installation):
+    sign_in(page)
+    page.goto("/alerts")
+    assert "has no mail address yet" in page.inner_text("main")
+    is_sound(page)
+    page.get_by_label("Only my accounts").check()
+    page.get_by_role("button", name="Add").click()
+    page.wait_for_selector("ul.undecided")
+
+    assert "My accounts, every lane" in page.inner_text("main")
+    is_sound(page)
+
+
 def test_the_way_to_an_account_by_keyboard_alone(page, installation):
     sign_in(page)
 

@@ -76,7 +76,7 @@ def test_the_apt_line_names_exactly_the_missing_packages(dev):
 
 
 def test_every_package_a_command_needs_has_a_probe(dev):
-    assert {*dev.VENV, *dev.COMPILER, *dev.SERVERS, *dev.BROWSER, *dev.PROXY} == set(dev.PROBES)
+    assert {*dev.VENV, *dev.COMPILER, *dev.SERVERS, *dev.BROWSER, *dev.PROXY, *dev.BACKUP} == set(dev.PROBES)
 
 
 @pytest.mark.parametrize("before", [None, "#!/bin/sh\nexit 104\n"])
