@@ -86,6 +86,8 @@ def _make_messages(night: JobRun, now: datetime) -> None:
     as_of = night.slot - timedelta(days=1)
     last = AlertNight.objects.order_by("-slot").first()
     told_until = last.as_of if last else as_of - timedelta(days=1)
+    if settings.RUN_RETENTION_DAYS:
+        AlertNight.objects.filter(slot__lt=night.slot - timedelta(days=settings.RUN_RETENTION_DAYS)).delete()
     made = AlertNight.objects.create(slot=night.slot, as_of=as_of, told_until=told_until)
     found = changes(as_of, told_until, settings.ALERT_QUIET_DAYS)
     made.accounts = len(found)

@@ -181,6 +181,24 @@ def test_the_next_night_tells_what_is_new_since_this_one(news, web):
     assert [told(post) for post in web.posts] == [["acme.example", "bolt.example"], ["cold.example"]]
 
 
+def test_messages_of_nights_that_are_too_old_go(news, web, settings):
+    hook(web)
+    for age in (400, 401):
+        slot = TODAY - timedelta(days=age)
+        night = AlertNight.objects.create(slot=slot, as_of=slot, told_until=slot)
+        AlertDelivery.objects.create(night=night, recipient="user:1", state="sent", not_before=timezone.now())
+    for _ in range(2):
+        send_due()
+
+    assert {night.slot for night in AlertNight.objects.all()} == {TODAY, TODAY - timedelta(days=400)}
+    assert AlertDelivery.objects.count() == 2
+    settings.RUN_RETENTION_DAYS = 0
+    AlertNight.objects.filter(slot=TODAY).delete()
+    AlertNight.objects.update(slot=TODAY - timedelta(days=900))
+    send_due()
+    assert AlertNight.objects.count() == 2
+
+
 def test_a_night_that_is_done_sends_by_itself_and_a_failure_of_alerts_is_not_the_nights(news, web, monkeypatch, caplog):
     hook(web)
     jobs.follow_up()
