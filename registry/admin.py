@@ -85,6 +85,7 @@ class RowOfList(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.show_hidden_initial = True  # in the page, so that "changed" means: by this admin
+            field.widget.attrs["aria-label"] = f"{field.label} of {self.instance}"
 
     def clean(self) -> Any:
         cleaned = super().clean()
@@ -106,6 +107,14 @@ class RowOfList(forms.ModelForm):
                 check_together(self.instance)
             except ValidationError as error:
                 self.add_error(None, error)
+
+
+class NamedValues(admin.AllValuesFieldListFilter):
+    """The values of a column, an empty one by a word that can be read and pressed."""
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "none"}
 
 
 class RegistryAdmin(StrictHistoryAdmin):
@@ -256,7 +265,14 @@ class EventRuleAdmin(SwitchedAdmin):
     list_display_links = ("match_value",)
     list_editable = ("enabled", "priority")
     list_select_related = ("score_config",)
-    list_filter = ("enabled", "match_type", "event_name", "lane", "content_type", "score_config")
+    list_filter = (
+        "enabled",
+        "match_type",
+        ("event_name", NamedValues),
+        ("lane", NamedValues),
+        ("content_type", NamedValues),
+        "score_config",
+    )
     search_fields = ("match_value", "lane", "content_type", "notes")
     ordering = ("priority", "id")
     fieldsets = (
@@ -267,8 +283,22 @@ class EventRuleAdmin(SwitchedAdmin):
     )
 
 
+class NamedWeights(forms.BaseInlineFormSet):
+    """Every field has a name of its own: the heads of the columns are no labels to a screen reader."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        row = str(form.instance) if form.instance.event_name else "a new weight"
+        for name, field in form.fields.items():
+            if not field.widget.is_hidden:
+                field.widget.attrs["aria-label"] = f"{field.label or name} of {row}".capitalize()
+            if isinstance(field.widget, forms.TextInput) and name != "weight":
+                field.widget.attrs["size"] = 20
+
+
 class ScoreWeightInline(admin.TabularInline):
     model = ScoreWeight
+    formset = NamedWeights
     extra = 0
     fields = ("kind", "event_name", "content_type", "cta_id", "weight")
     ordering = ("kind", "event_name", "content_type", "cta_id")
