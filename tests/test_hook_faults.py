@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from abm_project.api.signatures import signature
 from tests.installation import ROOT, Installation, die_with_me
 from tests.test_kills import dev, server  # noqa: F401 - fixtures
 from tests.test_night_processes import OwnRedis, children
@@ -367,6 +368,66 @@ def test_reliability_4_a_body_of_no_stated_length_is_refused(web, home, size):
 def test_reliability_4_a_compressed_body_is_refused_before_it_is_unpacked(web, home):
     assert_one_shape(web.post(gzip.compress(b"[" * 10_000_000), Content_Encoding="gzip"), 415, "unsupported_media_type")
     assert counts(home)[2] == 0
+
+
+# --- Rows 1, 5 to 12 and 17: what is sent -----------------------------------------------------------------------------
+NO_LEAD = {
+    "5: nested too deep": (b"[" * 60_000, 400),
+    "6: half a character": (b'{"work_email": "a@b.example", "message": "\\ud800"}', 400),
+    "7: a NUL in what is only kept": (b'{"work_email": "a@b.example", "x": {"y": "\\u0000"}}', 400),
+    "8: UTF-16": (json.dumps(a_lead(1)).encode("utf-16"), 400),
+    "9: no number": (b'{"work_email": "a@b.example", "quantity": NaN}', 400),
+    "9: thousands of digits": (b'{"work_email": "a@b.example", "quantity": ' + b"9" * 5_000 + b"}", 400),
+    "10: a key twice": (b'{"work_email": "a@b.example", "work_email": "c@d.example"}', 400),
+    "11: a list": (b"[]", 400),
+    "11: nothing": (b"", 400),
+    "17: two at signs": (json.dumps(a_lead(1, work_email="a@b@c.example")).encode(), 400),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), NO_LEAD.values(), ids=NO_LEAD)
+def test_reliability_5_to_11_and_17_what_is_no_lead_is_refused_and_leaves_nothing(web, home, body, status):
+    answer = web.post(body)
+
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/json"), answer.raw
+    assert answer.said["request_id"]
+    assert counts(home) == (0, 0, 0)
+
+
+def test_reliability_12_and_17_what_we_set_cannot_be_sent_and_odd_domains_become_one(web, home):
+    ours = {"lead_score": 100, "account_key": "evil.example", "status": "qualified", "salesforce_lead_id": "0" * 18}
+    sites = {
+        "https://user:pass@WWW.Müller.example.:8443/x": "xn--mller-kva.example",
+        "http://xn--mller-kva.example": "xn--mller-kva.example",
+        "http://[::1]/": "b.example",
+        "http://0x7f.1/": "b.example",
+        "x" * 300: "b.example",
+    }
+    for number, site in enumerate(sites):
+        lead = a_lead(number, work_email="ann@b.example", organization_website=site, **ours)
+        assert web.post(lead).status == 201, site
+
+    stored = "SELECT account_key, status, salesforce_lead_id FROM lead_requests ORDER BY submitted_at"
+    assert home.query(stored) == [(key, "new", None) for key in sites.values()]
+
+
+def test_reliability_1_with_a_secret_only_signed_leads_come_in(dev, home, tmp_path):  # noqa: F811
+    web = Web(dev, home, tmp_path, LEAD_SECRETS="old,new")
+    lead = json.dumps(a_lead(1)).encode()
+    now = int(time.time())
+
+    def signed(secret: str, seconds: int, raw: bytes = lead) -> dict[str, str]:
+        return {"X_Orbit_Signature": f"t={now + seconds},v1={signature(secret, now + seconds, raw)}"}
+
+    try:
+        refused = [{}, signed("other", 0), signed("new", -400), signed("new", 400), signed("new", 0, lead + b" ")]
+        for headers in refused:
+            assert_one_shape(web.post(lead, **headers), 401, "not_accepted")
+        assert counts(home) == (0, 0, 0)
+        assert [web.post(lead, **signed(secret, 0)).status for secret in ("old", "new")] == [201, 201]
+        assert counts(home) == (1, 1, 1)
+    finally:
+        web.kill()
 
 
 # --- Row 13: a flood --------------------------------------------------------------------------------------------------
