@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import Any, Protocol
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import QuerySet
 
 from ingestion.cells import fit, text_of
@@ -121,7 +121,6 @@ def store(
     )
 
 
-@transaction.atomic
 def _store(source: ActivitySource, mode: Mode, label: str, progress: Callable[[int], object]) -> _Noted:
     days = source.days
     pulls = {pull.date: pull for pull in _of_days(ActivityPull.objects.select_for_update(), days).order_by("date")}

@@ -109,14 +109,6 @@ class RowOfList(forms.ModelForm):
                 self.add_error(None, error)
 
 
-class NamedValues(admin.AllValuesFieldListFilter):
-    """The values of a column, an empty one by a word that can be read and pressed."""
-
-    def choices(self, changelist: Any) -> Any:
-        for choice in super().choices(changelist):
-            yield {**choice, "display": choice["display"] or "none"}
-
-
 class RegistryAdmin(StrictHistoryAdmin):
     """Edits count in this process at once, elsewhere within REGISTRY_TTL_SECONDS; scores change at the next run."""
 
@@ -268,9 +260,9 @@ class EventRuleAdmin(SwitchedAdmin):
     list_filter = (
         "enabled",
         "match_type",
-        ("event_name", NamedValues),
-        ("lane", NamedValues),
-        ("content_type", NamedValues),
+        "event_name",
+        "lane",
+        "content_type",
         "score_config",
     )
     search_fields = ("match_value", "lane", "content_type", "notes")
