@@ -313,7 +313,7 @@ def test_lookup_takes_one_of_the_two(get, query):
         (PEOPLE, 18),
         (f"{PEOPLE}?search=e&category=pricing&range=7d&lane=office", 21),
         (f"{PEOPLE}.csv", 14),
-        (MOVERS, 12),
+        (MOVERS, 15),
     ],
 )
 def test_forty_rows_take_as_many_queries_as_one(client, address, queries):

@@ -136,4 +136,4 @@ def test_forty_movers_take_as_many_queries_as_one():
     with CaptureQueriesContext(connection) as forty:
         movers()
 
-    assert len(forty) == len(one) == 7
+    assert len(forty) == len(one) == 10

@@ -1,6 +1,6 @@
 """Movers: who entered or left Hot, who began to surge, and whose score moved most, since a day."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -77,8 +77,9 @@ NONE = Moves(0, ())
 def movers(since: date | None = None, limit: int = MOVERS_SHOWN, owner_id: int | None = None) -> Movers:
     """What moved since the newest scores of `since` or before; without it, of the day before the newest.
 
-    Seven queries for any number of accounts. Those that look at all of them take ids and numbers alone, which the
-    database reads from an index; the rows that are shown are read by themselves.
+    Ten queries for any number of accounts. Those that look for ids take numbers alone, which the database reads from an
+    index, and begin at what is rare: who is Hot or surges now, or was Hot then. Only whose score moved most is asked of
+    all. The rows that are shown are read by themselves.
     """
     with one_moment():
         through = newest_date()
@@ -86,7 +87,7 @@ def movers(since: date | None = None, limit: int = MOVERS_SHOWN, owner_id: int |
         if start is None:
             return Movers(None, through, NONE, NONE, NONE, NONE, (), ())
         accounts = _then_and_now(start, owner_id)
-        turned = list(accounts.filter(ENTERED | LEFT | SURGES | EXPLODES).values_list(*TURN, named=True))
+        turned = [list(accounts.filter(turn).values_list(*TURN, named=True)) for turn in TURNS]
         rose = accounts.filter(moved__gt=0).order_by("-moved", "-intent_score", "id").values_list("id", flat=True)
         fell = accounts.filter(moved__lt=0).order_by("moved", "-intent_score", "id").values_list("id", flat=True)
         return _movers(start, through, accounts, turned, list(rose[:limit]), list(fell[:limit]), limit)
@@ -99,12 +100,14 @@ def _scored_by(day: date) -> date | None:
 
 
 # --- Then and now -----------------------------------------------------------------------------------------------------
+# Each by itself: with OR between them the database would look up every account's past.
 HOT, NORMAL, SURGING, EXPLODING = IntentStage.HOT, SurgeLevel.NORMAL, SurgeLevel.SURGING, SurgeLevel.EXPLODING
 ENTERED = Q(intent_stage=HOT) & (Q(stage_before__isnull=True) | ~Q(stage_before=HOT))
 LEFT = Q(stage_before=HOT) & ~Q(intent_stage=HOT)
 SURGES = Q(surge_level=SURGING) & (Q(surge_before__isnull=True) | Q(surge_before=NORMAL))
-TURN = ("id", "intent_score", "intent_stage", "surge_level", "score_before", "stage_before", "surge_before")
 EXPLODES = Q(surge_level=EXPLODING) & (Q(surge_before__isnull=True) | ~Q(surge_before=EXPLODING))
+TURNS = (ENTERED, LEFT, SURGES, EXPLODES)
+TURN = ("id", "intent_score", "score_before")
 
 
 def _then_and_now(since: date, owner_id: int | None) -> QuerySet[ProspectCompany]:
@@ -128,21 +131,12 @@ def _movers(
     since: date,
     through: date | None,
     accounts: QuerySet[ProspectCompany],
-    turned: Sequence[Any],
+    turned: Sequence[Sequence[Any]],
     rose: Sequence[UUID],
     fell: Sequence[UUID],
     limit: int,
 ) -> Movers:
-    def those(turn: Callable[[Any], bool]) -> tuple[int, list[UUID]]:
-        found = sorted(filter(turn, turned), key=_highest)
-        return len(found), [row.id for row in found[:limit]]
-
-    groups = [
-        those(lambda row: row.intent_stage == HOT and row.stage_before != HOT),
-        those(lambda row: row.stage_before == HOT and row.intent_stage != HOT),
-        those(lambda row: row.surge_level == SURGING and row.surge_before in (None, NORMAL)),
-        those(lambda row: row.surge_level == EXPLODING and row.surge_before != EXPLODING),
-    ]
+    groups = [(len(rows), [row.id for row in sorted(rows, key=_highest)[:limit]]) for rows in turned]
     shown = {*rose, *fell, *(id for _, ids in groups for id in ids)}
     reasons = dict(
         DailyAccountIntent.objects.filter(
