@@ -123,14 +123,18 @@ def _runs(now: datetime, days: int, do: Do) -> Iterator[int]:
 
 
 def _history(now: datetime, days: int, do: Do) -> Iterator[int]:
-    """Who changed what in the registry, and the admin's log. What a row that is still there last became stays."""
+    """Who changed what in the registry, and the admin's log. What a row that is still there last became stays; so does
+    that of a deleted default, by which the seeds know that it was there (decision 7)."""
     if not days:
         return
     end = now - timedelta(days=days)
     for model in _history_models():
         key = model.instance_type._meta.pk.attname  # type: ignore[attr-defined]
         later = model._default_manager.filter(**{key: OuterRef(key)}, history_id__gt=OuterRef("history_id"))
-        old = model._default_manager.filter(Q(history_type="-") | Exists(later), history_date__lt=end)
+        gone = Q(history_type="-")
+        if hasattr(model, "seed_key"):
+            gone &= Q(seed_key__isnull=True)
+        old = model._default_manager.filter(gone | Exists(later), history_date__lt=end)
         yield from _delete(old, do)
     yield from _delete(LogEntry.objects.filter(action_time__lt=end), do)
 

@@ -239,3 +239,16 @@ def test_a_night_is_done_also_where_it_fails(night, monkeypatch, caplog):
 
 def test_dates_are_days_of_utc():
     assert retention._before(at(date(2026, 3, 1), 0), 1) == date(2026, 2, 28)
+
+
+def test_a_default_that_an_admin_deleted_does_not_come_back_when_its_history_is_old():
+    call_command("seed_registry")
+    deleted = EventRule.objects.order_by("priority").first()
+    EventRule.objects.get(pk=deleted.pk).delete()
+    EventRule.history.update(history_date=at(ago(800)))
+
+    for _ in range(2):
+        call_command("purge_history")
+        call_command("seed_registry")
+
+    assert not EventRule.objects.filter(seed_key=deleted.seed_key).exists()
