@@ -56,7 +56,10 @@ def test_swagger_shows_every_operation_and_the_console_stays_empty(page, live_se
     page.keyboard.press("Enter")
     page.wait_for_selector(".opblock")
 
-    assert page.locator(".opblock").count() == 9
+    described = page.request.get(f"{live_server.url}/api/schema/?format=json").json()["paths"].values()
+    operations = sum(len(set(methods) & {"get", "post", "put", "patch", "delete"}) for methods in described)
+
+    assert page.locator(".opblock").count() == operations > 50
     page.locator(".opblock-summary-post", has_text="/api/hooks/lead-requests").click()
     page.wait_for_selector("text=Idempotency-Key")
     assert page.said == []
