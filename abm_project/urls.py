@@ -32,6 +32,7 @@ from abm_project.api import (
 )
 
 urlpatterns = [
+    path("api/hooks/lead-requests", hook.LeadHook.as_view()),  # first: routes are tried in turn, and a burst comes here
     path("", pages.hot_accounts, name="hot_accounts"),
     path("accounts.csv", pages.accounts_csv, name="accounts_csv"),
     path("accounts/<str:domain>", account_pages.account, name="account"),
@@ -57,7 +58,6 @@ urlpatterns = [
     path("password/forgotten", sign_in.forgotten, name="password_forgotten"),
     path("password/sent", sign_in.sent, name="password_sent"),
     path("password/new/<uidb64>/<token>", sign_in.new, name="password_new"),
-    path("api/hooks/lead-requests", hook.LeadHook.as_view()),
     path("api/abm/accounts", accounts.Accounts.as_view({"get": "list"})),
     path("api/abm/accounts.csv", accounts.Accounts.as_view({"get": "csv"})),
     path("api/abm/accounts/lookup", accounts.Accounts.as_view({"get": "lookup"})),

@@ -82,7 +82,8 @@ def floor_application() -> Any:
     Urls.urlpatterns = urls(pickle.loads(Path(os.environ["FLOOR"]).read_bytes()))
     application = get_wsgi_application()
     gc.collect()
-    gc.freeze()  # as abm_project.wsgi does
+    gc.set_threshold(20_000, 20, 20)  # as abm_project.wsgi does
+    gc.freeze()
     return application
 
 

@@ -6,6 +6,7 @@ outside of it.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
@@ -29,13 +30,17 @@ def transact(work: Callable[[], T], *, again: tuple[type[BaseException], ...] | 
     """
     if connection.in_atomic_block:
         return _once(work)
-    attempts = Retrying(
+    return _attempts(again)(_once, work)
+
+
+@cache
+def _attempts(again: tuple[type[BaseException], ...] | type[BaseException]) -> Retrying:
+    return Retrying(
         retry=retry_if_exception(asked_to_retry) | retry_if_exception_type(again),
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.05, max=2),
         reraise=True,
     )
-    return attempts(_once, work)
 
 
 def _once(work: Callable[[], T]) -> T:

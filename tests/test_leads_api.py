@@ -229,7 +229,7 @@ def test_one_lead_and_forty_take_the_same_number_of_queries(sales):
         add(number)
 
     assert queries() == plain == 6  # session, user, roles, count, ids, rows
-    assert queries(account="c0.example", search="p") == filtered == 11  # and: account, merges, root, family twice
+    assert queries(account="c0.example", search="p") == filtered == 10  # and: account, root, family twice
 
 
 # --- The CSV ----------------------------------------------------------------------------------------------------------

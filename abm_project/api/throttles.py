@@ -4,6 +4,7 @@ away is lost and a flood is not (reliability 13 and 14)."""
 import logging
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -50,12 +51,18 @@ class LeadThrottle(BaseThrottle):
         return self.seconds
 
 
+@cache
+def _parsed(rate: str) -> tuple[int, int]:
+    """So many in so many seconds, of a rate such as 60/min."""
+    return SimpleRateThrottle.parse_rate(None, rate)  # type: ignore[arg-type, return-value]
+
+
 class Rate:
     """So many of one key, in a window of now and the part of the one before that is not over. A count is one number,
     however many it counts, and the store itself counts: requests at once cannot count past each other."""
 
     def __init__(self, key: str, rate: str, now: float) -> None:
-        self.most, self.duration = SimpleRateThrottle.parse_rate(None, rate)  # type: ignore[arg-type]
+        self.most, self.duration = _parsed(rate)
         window, self.elapsed = divmod(now, self.duration)
         self.key, self.key_before = f"{key}:{window:.0f}", f"{key}:{window - 1:.0f}"
 

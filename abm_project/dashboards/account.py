@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import F
 
-from abm_project.dashboards.families import Families, families, leads_of, merges_now
+from abm_project.dashboards.families import Families, families, leads_of, shown_for
 from abm_project.dashboards.one_moment import one_moment
 from abm_project.dashboards.people_list import Person, accounts_of_people, by_score, persons_of
 from abm_project.dashboards.trends import change, days_to
@@ -165,7 +165,7 @@ class AccountDetail:
 def account_by_id(id: UUID, *, explain: bool = False) -> AccountDetail | None:
     """The account of this id; of a merged one, the account it was merged into. None where there is none."""
     with one_moment():
-        company = ProspectCompany.objects.select_related("owner").filter(id=merges_now().root(id)).first()
+        company = shown_for(id)
         return company and _detail(company, explain)
 
 

@@ -35,6 +35,11 @@ def merges_now() -> Merges:
     return Merges({id: parent for id, parent, _ in found}, {id: domain for id, _, domain in found})
 
 
+def head_of(company: ProspectCompany) -> UUID:
+    """The id of the account that is shown for this one: most are not merged, and ask nothing."""
+    return merges_now().root(company.id) if company.merged_into_id else company.id
+
+
 @dataclass(frozen=True, slots=True)
 class Families:
     """Which account each of some accounts' domains, and each account merged into them, belongs to."""
@@ -68,7 +73,7 @@ def lead_requests_of(domain: str) -> QuerySet[LeadRequest]:
     company = ProspectCompany.objects.for_domain(domain).first()
     if company is None:
         return LeadRequest.objects.filter(account_key=domain)
-    root = merges_now().root(company.id)
+    root = head_of(company)
     return leads_of(families({root: ProspectCompany.objects.values_list("domain", flat=True).get(id=root)}))
 
 
@@ -103,5 +108,11 @@ def _shown_as(text: str) -> ProspectCompany | None:
     company = ProspectCompany.objects.for_domain(domain).first() if domain else None
     if company is None:
         return None
-    root = merges_now().root(company.id)
-    return company if root == company.id else ProspectCompany.objects.get(id=root)
+    return ProspectCompany.objects.get(id=head_of(company)) if company.merged_into_id else company
+
+
+def shown_for(id: UUID) -> ProspectCompany | None:
+    """The account of this id, with its owner; of a merged one, the account it was merged into."""
+    companies = ProspectCompany.objects.select_related("owner")
+    company = companies.filter(id=id).first()
+    return companies.get(id=head_of(company)) if company and company.merged_into_id else company

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from abm_project.dashboards.families import merges_now
+from abm_project.dashboards.families import shown_for
 from abm_project.dashboards.one_moment import one_moment
 from accounts.models import ProspectCompany
 from scoring.explain import Bridge
@@ -52,7 +52,7 @@ def explained(id: UUID, as_of: date | None = None) -> Why | None:
     The id of a merged account stands for the account it was merged into.
     """
     with one_moment():
-        company = ProspectCompany.objects.filter(id=merges_now().root(id)).first()
+        company = shown_for(id)
         day = company and (as_of or company.snapshot_date)
         return why_of(company, day) if company and day else None
 
