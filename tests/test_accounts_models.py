@@ -193,7 +193,7 @@ def test_an_inserted_row_is_the_one_that_save_would_store():
     assert saved == inserted
     other.refresh_from_db()
     assert other.created_at <= other.updated_at
-    other.title = "CEO"
+    other.title = "Head of Workplace"
     other.save()  # an update
     assert Contact.objects.count() == 2
 
