@@ -20,6 +20,7 @@ from abm_project.access import INTERNAL_ADMIN
 from abm_project.alerts import allowed_addresses
 from abm_project.models import AlertWebhook
 from abm_project.ownership import may_own
+from ai_summaries import llm
 from ingestion.doctor import Diagnosis
 from ingestion.doctor import Doctor as PostHogDoctor
 from ingestion.outgoing import NotAllowed, checked_url
@@ -30,6 +31,7 @@ from scoring import jobs
 OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
 WANTED_SESSION = {"@@session.time_zone": "+00:00", "@@character_set_connection": "utf8mb4"}
 STRICT = "STRICT_TRANS_TABLES"
+MODEL_SECONDS = 20  # for what Anthropic says of the model, tries and waits included
 Part = Callable[[Diagnosis, datetime], None]
 
 
@@ -170,13 +172,21 @@ def posthog(found: Diagnosis, now: datetime) -> None:
 
 
 def briefs(found: Diagnosis, now: datetime) -> None:
-    """Never asked: a question costs money."""
-    if not settings.ANTHROPIC_API_KEY:
+    """The model is looked up, which proves address, key and name; nothing is written, for that costs money."""
+    if not llm.is_configured():
         found.note("ANTHROPIC_API_KEY is not set: briefs are made from rules.")
-    elif not settings.AI_MODEL:
-        found.bad("ANTHROPIC_API_KEY is set and AI_MODEL is not.")
+        return
+    known = llm.look_up(llm.Deadline(MODEL_SECONDS))
+    if isinstance(known, llm.Failed):
+        lasting = " If that lasts, look at ANTHROPIC_BASE_URL, and at what this machine may reach."
+        found.bad(f"{known.reason}{lasting if known.may_pass else ''}")
+    elif known.lifecycle == "retired":
+        found.bad(f"{known.model} writes no more: Anthropic has retired it. Set AI_MODEL to a model that is active.")
     else:
-        found.good(f"Briefs are written by {settings.AI_MODEL}. Not asked, since it costs money.")
+        found.good(f"Briefs are written by {known.model}: {settings.ANTHROPIC_BASE_URL} knows the key and the model.")
+    if isinstance(known, llm.Known) and known.lifecycle == "deprecated":
+        ends = f"on {known.retires_on}" if known.retires_on else "some day soon"
+        found.note(f"Anthropic means to retire it {ends}: choose another AI_MODEL by then.")
 
 
 def mail(found: Diagnosis, now: datetime) -> None:

@@ -1,9 +1,9 @@
 """Anthropic's API: one question, one answer, one deadline over all of it. The only module that talks to it.
 
-Whatever happens the answer is typed: `Written`, or `Failed` with a reason that a person understands. The SDK's own
-retries are off: it repeats for minutes what we would have done by then, and swallows the alarm of a job (platform B).
-The whole exchange goes on in a thread that is left behind when the time is over: neither a name server that is silent,
-nor an answer of one byte a second, nor the import of the SDK itself can hold up who asks.
+Whatever happens the answer is typed: `Written` or `Known`, or `Failed` with a reason that a person understands. The
+SDK's own retries are off: it repeats for minutes what we would have done by then, and swallows the alarm of a job
+(platform B). The whole exchange goes on in a thread that is left behind when the time is over: neither a name server
+that is silent, nor an answer of one byte a second, nor the import of the SDK itself can hold up who asks.
 """
 
 import threading
@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
@@ -23,6 +24,7 @@ T = TypeVar("T")
 TRIES = 3
 ANSWER_BYTES = 1_000_000
 SAID = 200  # characters of the API's own words in a reason
+NO_ANSWER = "what came is no answer of Anthropic's API"
 PASSING = (408, 409, 429)  # and everything from 500
 
 
@@ -39,11 +41,22 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A model that the API has. `lifecycle`: active, deprecated or retired, or empty where it does not say; a retired
+    one writes no more. `retires_on`: the date that is planned for it."""
+
+    model: str
+    lifecycle: str = ""
+    retires_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
-    """No text, and why, in words for a person."""
+    """No answer, and why, in words for a person. `may_pass`: the same question may be answered later."""
 
     reason: str
     tries: int = 0
+    may_pass: bool = False
 
 
 class Deadline:
@@ -79,6 +92,27 @@ def is_configured() -> bool:
 
 def complete(system: str, turns: Sequence[str], *, max_tokens: int, deadline: Deadline) -> Written | Failed:
     """The model's next turn. `turns`: the user's and its own in alternation, the user's first and last."""
+
+    def create(client: Any) -> Any:
+        return client.messages.create(
+            model=settings.AI_MODEL,
+            max_tokens=max_tokens,
+            system=[{"type": "text", "text": system, "cache_control": {"type": "ephemeral"}}],
+            messages=[
+                {"role": "assistant" if number % 2 else "user", "content": text} for number, text in enumerate(turns)
+            ],
+        )
+
+    return _answer(create, _written, deadline)
+
+
+def look_up(deadline: Deadline) -> Known | Failed:
+    """What the API says of AI_MODEL. Costs nothing: nobody writes."""
+    return _answer(lambda client: client.models.retrieve(settings.AI_MODEL), _known, deadline)
+
+
+def _answer(call: Callable[[Any], Any], read: Callable[[Any, int], T], deadline: Deadline) -> T | Failed:
+    """One question, asked again where that may help."""
     if not settings.AI_MODEL:
         return Failed("AI_MODEL is not set: name the model that shall write, beside ANTHROPIC_API_KEY.")
     try:
@@ -86,22 +120,21 @@ def complete(system: str, turns: Sequence[str], *, max_tokens: int, deadline: De
     except NotAllowed as error:
         return Failed(f"ANTHROPIC_BASE_URL: {error}")
     except _TooLate:
-        return Failed(_late(deadline))
-    asked = _Question(origin, system, tuple(turns), max_tokens, deadline)
+        return Failed(_late(deadline), may_pass=True)
+    asked = _Question(origin, call, read, deadline)
     tries = Retrying(
         retry=retry_if_exception_type(_Again), wait=_wait, stop=asked.must_stop, sleep=time.sleep, reraise=True
     )
     try:
-        written: Written = tries(asked.once)
+        answer: T = tries(asked.once)
     except _Final as error:
         return Failed(str(error), asked.tries)
     except _TooLate:
-        return Failed(_late(deadline), asked.tries)
+        return Failed(_late(deadline), asked.tries, may_pass=True)
     except _Again as error:
-        return Failed(
-            f"The model could not be asked: {error}. Tried {_times(asked.tries)}; try again later.", asked.tries
-        )
-    return written
+        said = f"The model could not be asked: {error}. Tried {_times(asked.tries)}; try again later."
+        return Failed(said, asked.tries, may_pass=True)
+    return answer
 
 
 def _late(deadline: Deadline) -> str:
@@ -139,11 +172,12 @@ def within(deadline: Deadline, work: Callable[[], T]) -> T:
 
 
 @dataclass
-class _Question:
+class _Question(Generic[T]):
+    """`call`: what the SDK is asked for; `read`: the typed answer, made of the SDK's and of the number of tries."""
+
     origin: str
-    system: str
-    turns: tuple[str, ...]
-    max_tokens: int
+    call: Callable[[Any], Any]
+    read: Callable[[Any, int], T]
     deadline: Deadline
     tries: int = field(default=0)
 
@@ -151,11 +185,11 @@ class _Question:
         """After three tries, and where the next one would begin too late."""
         return self.tries >= TRIES or state.upcoming_sleep >= self.deadline.left()
 
-    def once(self) -> Written:
+    def once(self) -> T:
         self.tries += 1
         return within(self.deadline, self._ask)
 
-    def _ask(self) -> Written:
+    def _ask(self) -> T:
         import anthropic  # noqa: PLC0415 - takes 2 s and 60 MB, for those who ask a model only
         import httpx2  # noqa: PLC0415
 
@@ -174,15 +208,7 @@ class _Question:
             ) as client,
         ):
             try:
-                answer: Any = client.messages.create(
-                    model=settings.AI_MODEL,
-                    max_tokens=self.max_tokens,
-                    system=[{"type": "text", "text": self.system, "cache_control": {"type": "ephemeral"}}],
-                    messages=[
-                        {"role": "assistant" if number % 2 else "user", "content": text}
-                        for number, text in enumerate(self.turns)
-                    ],
-                )
+                answer = self.call(client)
             except anthropic.APIStatusError as error:
                 raise _refusal(error) from error
             except (anthropic.AnthropicError, httpx2.HTTPError, OSError) as error:
@@ -190,26 +216,39 @@ class _Question:
                     f"the connection to Anthropic failed ({type(error.__cause__ or error).__name__})"
                 ) from error
             except (ValueError, TypeError, AttributeError) as error:  # what the SDK makes of an answer that is none
-                raise _Again("what came is no answer of Anthropic's API") from error
-        return self._read(answer)
+                raise _Again(NO_ANSWER) from error
+        return self.read(answer, self.tries)
 
-    def _read(self, answer: Any) -> Written:
-        """An answer of status 200 may still be anything: a proxy's page, half a message, no text."""
-        blocks, reason = getattr(answer, "content", None), getattr(answer, "stop_reason", None)
-        if not isinstance(blocks, list) or not isinstance(reason, str):
-            raise _Again("what came is no answer of Anthropic's API")
-        if reason == "refusal":
-            raise _Final("The model declined to write this brief.")
-        texts = [block.text for block in blocks if getattr(block, "type", None) == "text"]
-        usage, model = getattr(answer, "usage", None), getattr(answer, "model", None)
-        return Written(
-            text="".join(text for text in texts if isinstance(text, str)).strip(),
-            model=model if isinstance(model, str) else settings.AI_MODEL,
-            ended=reason in ("end_turn", "stop_sequence"),
-            input_tokens=_whole(getattr(usage, "input_tokens", 0)),
-            output_tokens=_whole(getattr(usage, "output_tokens", 0)),
-            tries=self.tries,
-        )
+
+def _written(answer: Any, tries: int) -> Written:
+    """An answer of status 200 may still be anything: a proxy's page, half a message, no text."""
+    blocks, reason = getattr(answer, "content", None), getattr(answer, "stop_reason", None)
+    if not isinstance(blocks, list) or not isinstance(reason, str):
+        raise _Again(NO_ANSWER)
+    if reason == "refusal":
+        raise _Final("The model declined to write this brief.")
+    texts = [block.text for block in blocks if getattr(block, "type", None) == "text"]
+    usage, model = getattr(answer, "usage", None), getattr(answer, "model", None)
+    return Written(
+        text="".join(text for text in texts if isinstance(text, str)).strip(),
+        model=model if isinstance(model, str) else settings.AI_MODEL,
+        ended=reason in ("end_turn", "stop_sequence"),
+        input_tokens=_whole(getattr(usage, "input_tokens", 0)),
+        output_tokens=_whole(getattr(usage, "output_tokens", 0)),
+        tries=tries,
+    )
+
+
+def _known(answer: Any, tries: int) -> Known:
+    model, lifecycle = getattr(answer, "id", None), getattr(answer, "lifecycle", None)
+    if getattr(answer, "type", None) != "model" or not isinstance(model, str):
+        raise _Again(NO_ANSWER)
+    retires = getattr(answer, "retires_at", None)
+    return Known(
+        model=model,
+        lifecycle=lifecycle if isinstance(lifecycle, str) else "",
+        retires_on=retires.date() if isinstance(retires, datetime) else None,
+    )
 
 
 class _Bounded:

@@ -13,6 +13,7 @@ from abm_project.models import AlertWebhook
 from registry.models import ScoreConfig
 from registry.seeds import seed
 from scoring.models import NIGHT
+from tests.anthropic_standin import faults
 from tests.factories import make_rule, make_run, make_user
 from tests.posthog_standin import PostHog
 from tests.receivers import MailServer, serving
@@ -125,12 +126,57 @@ def test_posthog_is_asked_as_check_posthog_does(well):
     assert code == 1 and any("does not know the key" in line for line in bad)
 
 
-def test_a_key_without_a_model_is_bad_and_neither_is_called(well):
-    well.ANTHROPIC_API_KEY, well.AI_MODEL = "sk-ant-planted0123", ""
-    assert any("AI_MODEL is not" in line for line in examine()[1])
+# --- Briefs ---
+def test_without_a_key_briefs_come_from_rules_and_nobody_is_asked(well, anthropic_api):
+    well.ANTHROPIC_API_KEY = ""
+    code, _, said = examine()
 
-    well.AI_MODEL = "some-model"
-    assert "Briefs are written by some-model" in examine()[2]
+    assert code == 0 and "ANTHROPIC_API_KEY is not set: briefs are made from rules." in said
+    assert anthropic_api.requests == []
+
+
+def test_a_key_without_a_model_is_bad(well, anthropic_api):
+    well.AI_MODEL = ""
+
+    assert any("AI_MODEL is not set" in line for line in examine()[1])
+    assert anthropic_api.requests == []
+
+
+def test_the_model_is_looked_up_over_the_wire_and_writes_nothing(well, anthropic_api):
+    code, bad, said = examine()
+
+    assert (code, bad) == (0, [])
+    assert f"Briefs are written by claude-test: {anthropic_api.url} knows the key and the model." in said
+    assert [(request.path, request.body) for request in anthropic_api.requests] == [("/v1/models/claude-test", None)]
+
+
+def test_a_wrong_key_an_unknown_model_and_a_dead_address_each_say_what_to_do(well, anthropic_api):
+    well.ANTHROPIC_API_KEY = "sk-ant-planted0123"
+    code, bad, said = examine()
+    assert code == 1 and "planted" not in said
+    assert any("does not know the key (401). Look at ANTHROPIC_API_KEY." in line for line in bad)
+
+    well.ANTHROPIC_API_KEY, well.AI_MODEL = anthropic_api.key, "claude-missing"
+    assert any("knows no model claude-missing (404). Look at AI_MODEL" in line for line in examine()[1])
+
+    well.ANTHROPIC_BASE_URL = "http://127.0.0.1:1"
+    (line,) = examine()[1]
+    assert "the connection to Anthropic failed" in line
+    assert line.endswith("If that lasts, look at ANTHROPIC_BASE_URL, and at what this machine may reach.")
+
+    well.ANTHROPIC_BASE_URL = "http://169.254.169.254"
+    assert any("ANTHROPIC_BASE_URL: " in line for line in examine()[1])
+
+
+def test_a_retired_model_is_bad_and_one_that_will_be_is_said(well, anthropic_api):
+    anthropic_api.faults = [
+        faults.Fault(changes={"lifecycle": "retired"}),
+        faults.Fault(changes={"lifecycle": "deprecated", "retires_at": "2027-03-01T00:00:00Z"}),
+    ]
+
+    assert any("claude-test writes no more" in line for line in examine()[1])
+    code, _, said = examine()
+    assert code == 0 and "Anthropic means to retire it on 2027-03-01: choose another AI_MODEL by then." in said
 
 
 def test_a_mail_server_is_greeted_and_one_that_is_away_is_bad(well):

@@ -3,12 +3,14 @@
 import logging
 import time
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from abm_project.checks import model_is_named
-from ai_summaries.llm import Deadline, Failed, Written, complete
+from ai_summaries.llm import Deadline, Failed, Known, Written, complete, look_up
 from tests.anthropic_standin import faults
+from tests.anthropic_standin.faults import Fault
 from tests.anthropic_standin.server import problem
 
 FACTS = '{"score": {"intent_score": 70}}'
@@ -136,7 +138,7 @@ def test_the_deadline_is_over_everything(anthropic_api, fault):
     answer = ask(seconds=0.6)
 
     assert time.monotonic() - begun < 5  # and not the 30 s, or the minute, that the answer would have taken
-    assert answer == Failed("The model did not answer within 1 s. Try again later.", 1)
+    assert answer == Failed("The model did not answer within 1 s. Try again later.", 1, may_pass=True)
 
 
 def test_nobody_at_the_address_is_a_failure_like_another(anthropic_api, settings):
@@ -199,6 +201,37 @@ def test_a_key_without_a_model_is_an_error_before_anything_starts(anthropic_api,
     assert anthropic_api.requests == []
     settings.ANTHROPIC_API_KEY = ""
     assert model_is_named(None) == []
+
+
+def test_a_model_is_looked_up_and_nothing_is_written(anthropic_api):
+    assert look_up(Deadline(20)) == Known("claude-test", "active")
+    anthropic_api.faults = [Fault(changes={"lifecycle": "deprecated", "retires_at": "2027-03-01T00:00:00Z"})]
+    assert look_up(Deadline(20)) == Known("claude-test", "deprecated", date(2027, 3, 1))
+    anthropic_api.faults = [Fault(without=("lifecycle", "retires_at"))]
+    assert look_up(Deadline(20)) == Known("claude-test")
+
+    assert {request.path for request in anthropic_api.requests} == {"/v1/models/claude-test"}
+
+
+@pytest.mark.parametrize("name", ["claude/../messages", "ä ?#%00", "x" * 300])
+def test_a_name_that_is_none_reaches_no_other_address(anthropic_api, settings, name):
+    settings.AI_MODEL = name
+
+    answer = look_up(Deadline(20))
+
+    assert (answer.tries, answer.may_pass) == (1, False)
+    assert answer.reason.startswith("Anthropic knows no model")
+    assert {request.path.count("/") for request in anthropic_api.requests} == {3}
+
+
+@pytest.mark.parametrize("fault", PASSES[:12])
+def test_a_look_up_whose_answer_is_none_fails_in_words_too(anthropic_api, fault):
+    anthropic_api.faults = [fault] * 3
+
+    answer = look_up(Deadline(20))
+
+    assert isinstance(answer, Failed) and answer.may_pass
+    assert answer.reason.endswith("Tried 3 times; try again later.")
 
 
 GOOD = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}

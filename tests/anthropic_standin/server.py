@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
@@ -18,12 +19,13 @@ KNOWN = {
     "thinking", "service_tier", "output_config",
 }  # fmt: skip
 LONGEST = 32_000_000
+MODELS = "/v1/models/"
 DRIP_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came."""
+    """One request as it came. `body`: None where there was none, or it was no JSON."""
 
     path: str
     headers: dict[str, str]
@@ -81,15 +83,15 @@ class Anthropic:
         self._server.shutdown()
         self._server.server_close()
 
-    def answer(self, path: str, headers: dict[str, str], raw: bytes) -> Fault:
-        """What is sent: an error of ours, a fault that waits, or a message."""
-        refused, body = self._refusal(path, headers, raw)
+    def answer(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> Fault:
+        """What is sent: an error of ours, a fault that waits, or a message, or a model."""
+        refused, body = self._refusal(method, path, headers, raw)
         with self._lock:
             fault = refused or (self.faults.pop(0) if self.faults else Fault())
             self.requests.append(Request(path, headers, body, fault.status))
         if fault.body is not None:
             return fault
-        message = {**self._message(body), **fault.changes}
+        message = {**(self._message(body) if method == "POST" else _model(path)), **fault.changes}
         kept = {name: value for name, value in message.items() if name not in fault.without}
         return Fault(
             fault.status, orjson.dumps(kept), {"Content-Type": "application/json"}, {}, (), fault.way, fault.delay
@@ -108,13 +110,17 @@ class Anthropic:
             "usage": {"input_tokens": 900, "output_tokens": 200},
         }
 
-    def _refusal(self, path: str, headers: dict[str, str], raw: bytes) -> tuple[Fault | None, Any]:
-        if path != "/v1/messages":
+    def _refusal(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> tuple[Fault | None, Any]:
+        asks_for_model = method == "GET" and path.startswith(MODELS)
+        if not asks_for_model and (method, path) != ("POST", "/v1/messages"):
             return error(404, "Not Found"), None
         if headers.get("authorization") != f"Bearer {self.key}":
             return error(401, "invalid bearer token"), None
         if "anthropic-version" not in headers:
             return error(400, "anthropic-version: header is required"), None
+        return self._unknown(_name(path)) if asks_for_model else self._bad_message(raw)
+
+    def _bad_message(self, raw: bytes) -> tuple[Fault | None, Any]:
         if len(raw) > LONGEST:
             return error(413, "Request exceeds the maximum size"), None
         try:
@@ -122,9 +128,31 @@ class Anthropic:
         except orjson.JSONDecodeError:
             return error(400, "The request body is not valid JSON"), None
         wrong = problem(body)
-        if wrong is None and body["model"] not in self.models:
-            return error(404, f"model: {body['model']}"), body
-        return (error(400, wrong) if wrong else None), body
+        return (error(400, wrong), body) if wrong else (self._unknown(body["model"])[0], body)
+
+    def _unknown(self, model: str) -> tuple[Fault | None, None]:
+        return (None if model in self.models else error(404, f"model: {model}")), None
+
+
+def _name(path: str) -> str:
+    return unquote(path.removeprefix(MODELS))
+
+
+def _model(path: str) -> dict[str, Any]:
+    name = _name(path)
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name.title(),
+        "created_at": "2026-02-04T00:00:00Z",
+        "lifecycle": "active",
+        "deprecated_at": None,
+        "retires_at": None,
+        "line": None,
+        "capabilities": {"batch": {"supported": True}},
+        "max_input_tokens": 1_000_000,
+        "max_tokens": 64_000,
+    }
 
 
 def problem(body: Any) -> str | None:
@@ -178,10 +206,16 @@ class Handler(BaseHTTPRequestHandler):
     api: Anthropic
 
     def do_POST(self) -> None:
+        self._meet()
+
+    def do_GET(self) -> None:
+        self._meet()
+
+    def _meet(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         with contextlib.suppress(OSError):  # whoever asked has gone
-            self._send(self.api.answer(self.path, headers, raw))
+            self._send(self.api.answer(self.command, self.path, headers, raw))
 
     def _send(self, answer: Fault) -> None:
         self.api.over.wait(answer.delay)

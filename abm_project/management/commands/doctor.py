@@ -14,7 +14,8 @@ SIGNS = {True: "ok  ", False: "BAD ", None: "    "}
 class Command(BaseCommand):
     help = (
         "Look at everything an installation needs: settings, database, Redis, scheduler, last night, registry, PostHog,"
-        " briefs, mail, web hooks. Ends with what to do, and with exit code 1 when something is wrong. Writes nothing."
+        " the model of briefs, mail, web hooks. Ends with what to do, and with exit code 1 when something is wrong."
+        " Writes nothing."
     )
     requires_system_checks = []  # it reports them itself
 
