@@ -22,6 +22,18 @@ from scoring.nights import NIGHT_BEGINS
 
 PAGE = 50
 NAMED = 20  # domains of a run that are spelled out
+REMOVED = {  # what `scoring.retention` counts, and `ai_summaries.retention`
+    "facts": "Facts of an account and day",
+    "snapshots": "Snapshots",
+    "runs": "Runs",
+    "history": "Lines of the registry’s history and the admin’s log",
+    "payloads": "What a form sent, word for word",
+    "sessions": "Ended sessions",
+    "replaced_briefs": "Briefs replaced on their day",
+    "older_briefs": "Briefs of earlier days",
+    "brief_attempts": "Attempts at briefs",
+    "brief_budgets": "Counts of a day’s briefs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,12 @@ class Result:
     unmatched_pages: tuple[tuple[str, int], ...]
     unweighed_events: tuple[tuple[str, int], ...]
     registry_problems: tuple[str, ...]
+    removed: tuple[tuple[str, int], ...] | None  # for their age, in words; None where nobody looked
+    removal_failed: str
+
+    @property
+    def rows_removed(self) -> int:
+        return _sum(self.removed or ())
 
     @property
     def accounts(self) -> int:
@@ -347,6 +365,8 @@ def _result(stored: dict[str, Any]) -> Result:
         unmatched_pages=_counts(stored.get("unmatched_pages")),
         unweighed_events=_counts(stored.get("unweighed_events")),
         registry_problems=tuple(map(str, problems)) if isinstance(problems, list) else (),
+        removed=_removed(stored["purged"]) if "purged" in stored else None,
+        removal_failed=str(stored.get("purge_failed") or ""),
     )
 
 
@@ -372,6 +392,10 @@ def _counts(value: object) -> tuple[tuple[str, int], ...]:
     """Word → number, the largest first. Of a pulled day the number stands beside examples."""
     found = [(str(word), int(_number(_table(n).get("events", n)))) for word, n in _table(value).items()]
     return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _removed(value: object) -> tuple[tuple[str, int], ...]:
+    return tuple((REMOVED.get(what, what.replace("_", " ").capitalize()), n) for what, n in _counts(value) if n)
 
 
 def _number(value: object) -> float:

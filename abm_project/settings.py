@@ -385,6 +385,8 @@ SNAPSHOT_RETENTION_DAYS = kept_days(
 RUN_RETENTION_DAYS = kept_days("RUN_RETENTION_DAYS", env.int("RUN_RETENTION_DAYS", default=400), least=30)
 HISTORY_RETENTION_DAYS = kept_days("HISTORY_RETENTION_DAYS", env.int("HISTORY_RETENTION_DAYS", default=730), least=30)
 PAYLOAD_RETENTION_DAYS = kept_days("PAYLOAD_RETENTION_DAYS", env.int("PAYLOAD_RETENTION_DAYS", default=180), least=1)
+BRIEF_RETENTION_DAYS = kept_days("BRIEF_RETENTION_DAYS", env.int("BRIEF_RETENTION_DAYS", default=400), least=30)
+KEPT_FOR_A_WHILE = ("ai_summaries.retention.parts",)  # by name, like AFTER_A_NIGHT: what packages above scoring remove
 
 LOG_FORMAT = choice("LOG_FORMAT", "line", ("line", "json"))
 LOGGING = {

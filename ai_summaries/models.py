@@ -51,6 +51,7 @@ class AccountAISummary(Text):
         db_table = "account_ai_summaries"
         verbose_name = "AI summary"
         verbose_name_plural = "AI summaries"
+        indexes = [models.Index(fields=["created_at"], name="ai_summary_by_age")]
         constraints = [
             models.UniqueConstraint(
                 fields=["prospect_company", "cache_date", "top_lane", "persona"], name="ai_summary_once"
@@ -85,6 +86,7 @@ class ReplacedSummary(Text):
         db_table = "account_ai_summaries_replaced"
         verbose_name = "replaced AI summary"
         verbose_name_plural = "replaced AI summaries"
+        indexes = [models.Index(fields=["created_at"], name="replaced_summary_by_age")]
 
     def __str__(self) -> str:
         return f"{self.summary_id} until {self.created_at:%Y-%m-%d %H:%M}"
@@ -133,6 +135,7 @@ class BriefAttempt(Record):
     class Meta:
         db_table = "account_ai_attempts"
         verbose_name = "brief attempt"
+        indexes = [models.Index(fields=["created_at"], name="brief_attempt_by_age")]
         constraints = [
             models.UniqueConstraint(
                 fields=["prospect_company", "persona", "running_marker"], name="brief_attempt_one_running"

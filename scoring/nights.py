@@ -144,7 +144,7 @@ def tidy_up(run: JobRun, now: datetime, result: dict[str, object]) -> None:
     run.advance(0, 0, "purge")
     try:
         for purged in purge(now, guard=run.heartbeat):
-            result["purged"] = purged.as_json()
+            result["purged"] = dict(purged)
     except LeaseLost:
         raise
     except Exception as error:

@@ -1,11 +1,11 @@
-"""What is kept for a while only: facts, snapshots, runs, history, what forms sent, ended sessions.
+"""What is kept for a while only: facts, snapshots, runs, history, what forms sent, ended sessions, and what packages
+above name in settings (`KEPT_FOR_A_WHILE`).
 
 A night ends with it (`scoring.nights`), and `purge_history` does it by hand. Each batch is a transaction of its own and
 finds its rows by key, so that it can be killed anywhere and begun again, and never holds a lock for long.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models import Exists, Max, Min, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
+from django.utils.module_loading import import_string
 
 from ingestion.models import ActivityDay, ActivityPull, LeadRequest
 from registry.transactions import transact
@@ -25,19 +26,8 @@ BATCH = 1_000
 NOTHING_SENT = 2  # characters of {}
 
 
-@dataclass
-class Purged:
-    """How many rows went, or would go. `payloads`: of leads, which themselves stay."""
-
-    facts: int = 0
-    snapshots: int = 0
-    runs: int = 0
-    history: int = 0
-    payloads: int = 0
-    sessions: int = 0
-
-    def as_json(self) -> dict[str, int]:
-        return asdict(self)
+Purged = dict[str, int]  # what → how many rows went, or would go. `payloads`: of leads, which themselves stay
+Do = Callable[[Callable[[], Any]], None]  # does one batch: guarded, in a transaction; or nothing, where it only counts
 
 
 def purge(now: datetime, *, write: bool = True, guard: Callable[[], None] = lambda: None) -> Iterator[Purged]:
@@ -45,8 +35,6 @@ def purge(now: datetime, *, write: bool = True, guard: Callable[[], None] = lamb
 
     Runs that a kept snapshot names stay, and so does every account's newest snapshot, however old.
     """
-    purged = Purged()
-    yield purged
     do = partial(_do, write, guard)
     parts: dict[str, Iterator[int]] = {
         "facts": _facts(_before(now, settings.FACT_RETENTION_DAYS), do),
@@ -54,15 +42,16 @@ def purge(now: datetime, *, write: bool = True, guard: Callable[[], None] = lamb
         "runs": _runs(now, settings.RUN_RETENTION_DAYS, do),
         "history": _history(now, settings.HISTORY_RETENTION_DAYS, do),
         "payloads": _payloads(now, settings.PAYLOAD_RETENTION_DAYS, do),
-        "sessions": _delete(Session.objects.filter(expire_date__lt=now), do),
+        "sessions": delete(Session.objects.filter(expire_date__lt=now), do),
     }
+    for name in settings.KEPT_FOR_A_WHILE:
+        parts |= import_string(name)(now, do)
+    purged = dict.fromkeys(parts, 0)
+    yield purged
     for name, batches in parts.items():
         for rows in batches:
-            setattr(purged, name, getattr(purged, name) + rows)
+            purged[name] += rows
             yield purged
-
-
-Do = Callable[[Callable[[], Any]], None]
 
 
 def _do(write: bool, guard: Callable[[], None], work: Callable[[], Any]) -> None:
@@ -100,7 +89,7 @@ def _snapshots(first_kept: date | None, do: Do) -> Iterator[int]:
     if first_kept is None:
         return
     for day in _dates(DailyAccountIntent, first_kept):
-        yield from _delete(DailyAccountIntent.objects.filter(date=day, prospect_company__snapshot_date__gt=day), do)
+        yield from delete(DailyAccountIntent.objects.filter(date=day, prospect_company__snapshot_date__gt=day), do)
 
 
 def _dates(model: type[Model], end: date) -> Iterator[date]:
@@ -119,7 +108,7 @@ def _runs(now: datetime, days: int, do: Do) -> Iterator[int]:
     named = DailyAccountIntent.objects.filter(job_run=OuterRef("pk"))
     last_night = JobRun.objects.filter(kind=NIGHT, state=JobRun.State.DONE).aggregate(last=Max("slot"))["last"]
     old = ended.filter(~Exists(named), state__in=[JobRun.State.DONE, JobRun.State.FAILED])
-    yield from _delete(old.exclude(kind=NIGHT, slot__gte=last_night) if last_night else old, do)
+    yield from delete(old.exclude(kind=NIGHT, slot__gte=last_night) if last_night else old, do)
 
 
 def _history(now: datetime, days: int, do: Do) -> Iterator[int]:
@@ -135,8 +124,8 @@ def _history(now: datetime, days: int, do: Do) -> Iterator[int]:
         if hasattr(model, "seed_key"):
             gone &= Q(seed_key__isnull=True)
         old = model._default_manager.filter(gone | Exists(later), history_date__lt=end)
-        yield from _delete(old, do)
-    yield from _delete(LogEntry.objects.filter(action_time__lt=end), do)
+        yield from delete(old, do)
+    yield from delete(LogEntry.objects.filter(action_time__lt=end), do)
 
 
 def _history_models() -> list[type[Model]]:
@@ -154,7 +143,7 @@ def _payloads(now: datetime, days: int, do: Do) -> Iterator[int]:
         yield len(page)
 
 
-def _delete(rows: QuerySet[Any], do: Do) -> Iterator[int]:
+def delete(rows: QuerySet[Any], do: Do) -> Iterator[int]:
     for page in _pages(rows):
         do(rows.model._default_manager.filter(pk__in=page).delete)
         yield len(page)

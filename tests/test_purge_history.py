@@ -45,7 +45,7 @@ def ago(days):
 
 def purged(now=NOW, **options):
     *_, last = purge(now, **options)
-    return {name: rows for name, rows in last.as_json().items() if rows}
+    return {name: rows for name, rows in last.items() if rows}
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_newer_night_lets_the_old_one_go(old_and_new):
 
 
 def test_zero_keeps_everything(old_and_new, settings):
-    for name in ("FACT", "SNAPSHOT", "RUN", "HISTORY", "PAYLOAD"):
+    for name in ("FACT", "SNAPSHOT", "RUN", "HISTORY", "PAYLOAD", "BRIEF"):
         setattr(settings, f"{name}_RETENTION_DAYS", 0)
 
     assert purged() == {"sessions": 1}

@@ -197,6 +197,30 @@ def test_the_days_of_a_run_are_those_it_read_last_or_could_not_read():
     assert [(day.date, day.message) for day in days] == [(DAY, ""), (DAY - timedelta(days=2), "504.")]
 
 
+def test_a_night_says_what_it_removed_for_its_age(admin):
+    purged = {"facts": 12480, "snapshots": 0, "brief_attempts": 3, "moon_phases": 2}
+    made = make_run("night", slot=TODAY, result_json={**RESULT, "purged": purged})
+
+    assert run(made.pk, NOW).result.removed == (
+        ("Facts of an account and day", 12480),
+        ("Attempts at briefs", 3),
+        ("Moon phases", 2),
+    )
+    page = shown(admin.get(f"/runs/{made.pk}"))
+    assert "<dt>Old rows removed</dt><dd>12,485</dd>" in page
+    assert "Snapshots</th>" not in page and "Attempts at briefs</th>" in page
+    assert "Old rows" not in shown(admin.get(f"/runs/{make_run(result_json=RESULT).pk}"))
+
+
+def test_a_night_whose_removal_failed_says_so_and_that_it_is_tried_again(admin):
+    made = make_run("night", slot=TODAY, result_json={**RESULT, "purged": {"facts": 0}, "purge_failed": "No <disk>."})
+
+    assert "old rows stay" in shown(admin.get("/runs"))
+    page = shown(admin.get(f"/runs/{made.pk}"))
+    assert "No &lt;disk&gt;." in page and "the next night tries again" in page
+    assert "<dt>Old rows removed</dt><dd>0</dd>" in page
+
+
 @pytest.mark.parametrize(
     "result",
     [

@@ -12,8 +12,8 @@ from scoring.retention import purge
 
 class Command(BaseCommand):
     help = (
-        "Remove facts, snapshots, runs, history, lead payloads and sessions that are older than the *_RETENTION_DAYS"
-        " settings allow. Every night does it by itself. Safe to repeat, and to stop."
+        "Remove facts, snapshots, runs, history, lead payloads, older briefs and sessions that are older than the"
+        " *_RETENTION_DAYS settings allow. Every night does it by itself. Safe to repeat, and to stop."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,5 +27,5 @@ class Command(BaseCommand):
             except RunInProgress as run:
                 raise CommandError(str(run)) from run
         (purged,) = deque(purge(timezone.now(), write=write), maxlen=1)
-        counts = ", ".join(f"{rows:,} {name}" for name, rows in purged.as_json().items())
+        counts = ", ".join(f"{rows:,} {what.replace('_', ' ')}" for what, rows in purged.items())
         self.stdout.write(f"{'Removed' if write else 'Would remove'}: {counts}.")
