@@ -27,12 +27,16 @@ class Text(Record):
     surge_level = models.CharField(max_length=16)
     prompt_template = models.ForeignKey(PromptTemplate, on_delete=models.PROTECT, related_name="+")
     prompt_hash = AsciiCharField(max_length=64)
-    prompt_version = ExactCharField(max_length=32, default="", help_text="Of the template, when the text was made.")
+    prompt_version = ExactCharField(
+        max_length=32, default="", db_default="", help_text="Of the template, when the text was made."
+    )
     input_json = models.JSONField()
     summary_md = models.TextField()
     model = models.CharField(max_length=64)
-    findings_json = models.JSONField(default=list, help_text="What the check against the facts found, in its order.")
-    why = models.CharField(max_length=255, default="", blank=True, help_text="Why it was made.")
+    findings_json = models.JSONField(
+        default=list, db_default=[], help_text="What the check against the facts found, in its order."
+    )
+    why = models.CharField(max_length=255, default="", db_default="", blank=True, help_text="Why it was made.")
     written_at = models.DateTimeField(null=True, help_text="When the text was made.")
 
     class Meta:
