@@ -17,6 +17,8 @@ def test_every_page_says_why_and_when_to_come_again(client, address):
     assert (answer.status_code, answer["Retry-After"]) == (503, "300")
     assert "Orbit is closed for maintenance" in answer.content.decode()
     assert WORDS in answer.content.decode()
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    assert answer["X-Frame-Options"] == "DENY"
 
 
 def test_the_api_and_the_hook_say_it_in_their_one_shape(client):
