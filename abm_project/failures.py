@@ -2,7 +2,6 @@
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
@@ -10,6 +9,7 @@ from abm_project import unreachable
 from abm_project.api.errors import DatabaseAway, json_error, wants_json
 from abm_project.pages import failure_page
 from abm_project.request_ids import current as current_request_id
+from registry.transactions import DATABASE_FAILED
 
 CLOSED_SECONDS = 300
 
@@ -35,7 +35,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the request: whatever broke (the database, say) must not break the page that says so."""
-    if isinstance(sys.exception(), OperationalError | InterfaceError):
+    if isinstance(sys.exception(), DATABASE_FAILED):
         unreachable.note()
         return database_away(request)
     if wants_json(request):

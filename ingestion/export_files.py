@@ -478,6 +478,8 @@ def _json(text: bytes | str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if error.msg.startswith("Not enough memory"):  # the line is as good as any, and must not be left out for it
+            raise MemoryError(error.msg) from error
         repaired = _without_halved_characters(text)
         if repaired is None:
             raise _BadLine(f"not JSON: {error.msg} at character {error.pos + 1}") from error

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from tenacity import Retrying, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 ATTEMPTS = 6
 ASKED_TO_RETRY = (1205, 1213)
+# The database's own failure, not that of what was asked: it is away, full or, InternalError, cannot write its files.
+DATABASE_FAILED = (InterfaceError, InternalError, OperationalError)
 T = TypeVar("T")
 
 

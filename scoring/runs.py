@@ -5,18 +5,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from ingestion.posthog import OutOfBudget, PostHogError
 from registry.loader import RegistryUnusable, load_proposed, load_registry
 from registry.models import ScoreConfig
+from registry.transactions import DATABASE_FAILED
 from scoring.models import PREVIEW, RECOMPUTE, ConfigPreview, JobRun, LeaseLost
 from scoring.preview import Previewing, digest, preview
 from scoring.rollup import CannotScore, Progress, check_window, recompute, scored_date
 from scoring.run_ids import current as current_run
 
 KEPT_PREVIEWS = 10  # of one config
+MACHINE_FAILED = (*DATABASE_FAILED, MemoryError)  # no fault of the run: `plain` says what to do
 
 
 class Held(Exception):
@@ -194,7 +196,12 @@ def give_up(run: JobRun, error: BaseException) -> None:
 def plain(error: BaseException) -> str:
     if isinstance(error, CannotScore | RegistryUnusable | PostHogError | ScoreConfig.DoesNotExist):
         return str(error)
-    if isinstance(error, OperationalError | InterfaceError):
+    if ran_out_of_memory(error):
+        return (
+            "There was not enough memory for the run. Each batch of accounts was written whole or not at all: give its"
+            " process more, and run it again."
+        )
+    if isinstance(error, DATABASE_FAILED):
         return (
             f"The database stopped the run ({' '.join(map(str, error.args))}). Each batch of accounts was written whole"
             " or not at all: when the database is back, run it again."
@@ -202,6 +209,11 @@ def plain(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Stopped by hand. Run it again."
     return f"{type(error).__name__}: {error}"
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Python, the database's client and the reader of JSON each say it in their own way."""
+    return isinstance(error, MemoryError) or error.args[:1] == (2008,) or "Not enough memory" in str(error)
 
 
 def count_changes(dates: Sequence[date], now: datetime, domains: Sequence[str] | None) -> dict[date, Progress]:

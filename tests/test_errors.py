@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.http import Http404
 from django.test import Client
 from django.urls import path
@@ -42,6 +42,7 @@ class Orders(APIView):
             "slow": lambda: Throttled(wait=7),
             "bug": lambda: ZeroDivisionError("secret"),
             "database": lambda: OperationalError(2013, "secret"),
+            "disk": lambda: InternalError(3, "secret"),
         }
         raise failures[request.GET["fail"]]()
 
@@ -166,7 +167,7 @@ def test_the_page_of_a_bug_needs_no_database(sales, django_assert_num_queries, r
     assert answer.status_code == 500
 
 
-@pytest.mark.parametrize("address", ["/api/orders?fail=database", "/api/frozen"])
+@pytest.mark.parametrize("address", ["/api/orders?fail=database", "/api/orders?fail=disk", "/api/frozen"])
 def test_with_the_database_away_the_api_says_so_and_when_to_come_back(sales, address):
     answer = sales.get(address)
 

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import time
+from collections.abc import Sequence
 from datetime import date
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -162,29 +163,30 @@ def dev():
 
 
 class Server:
-    """A MariaDB of its own, with the durability that MariaDB has by default."""
+    """A MariaDB of its own, with the durability that MariaDB has by default. `through`: a command that runs its
+    programs somewhere else, such as where another file system is seen."""
 
-    def __init__(self, dev, directory: Path) -> None:
-        self.dev, self.directory = dev, directory
+    def __init__(self, dev, directory: Path, through: Sequence[str] = (), options: Sequence[str] = ()) -> None:
+        self.dev, self.directory, self.through = dev, directory, through
         (self.port,) = dev.free_ports(1)
-        self.as_root = ["--user=root"] if os.geteuid() == 0 else []
+        as_root = ["--user=root"] if os.geteuid() == 0 or through else []
+        self.options = [f"--datadir={directory}/data", *options, *as_root]
         (directory / "init.sql").write_text(
             "CREATE OR REPLACE USER kills@'127.0.0.1' IDENTIFIED BY 'kills';\n"
-            "GRANT ALL PRIVILEGES ON *.* TO kills@'127.0.0.1';\n"
+            "GRANT ALL PRIVILEGES ON *.* TO kills@'127.0.0.1' WITH GRANT OPTION;\n"
         )
         dev.run_quiet(
-            ["mariadb-install-db", "--no-defaults", "--force", "--auth-root-authentication-method=normal",
-             "--skip-test-db", f"--datadir={directory}/data", *self.as_root]
+            [*through, "mariadb-install-db", "--no-defaults", "--force", "--auth-root-authentication-method=normal",
+             "--skip-test-db", *self.options]
         )  # fmt: skip
         self.start()
 
     def start(self) -> None:
         self.daemon = self.dev.launch(self.directory, [
-            "mariadbd", "--no-defaults", f"--datadir={self.directory}/data", f"--port={self.port}",
-            f"--socket={self.directory}/s", f"--pid-file={self.directory}/pid", f"--tmpdir={self.directory}",
-            f"--init-file={self.directory}/init.sql", "--bind-address=127.0.0.1", "--skip-name-resolve",
-            "--character-set-server=utf8mb4", "--skip-log-bin", "--performance-schema=off",
-            "--innodb-buffer-pool-size=64M", *self.as_root,
+            *self.through, "mariadbd", "--no-defaults", f"--port={self.port}", f"--socket={self.directory}/s",
+            f"--pid-file={self.directory}/pid", f"--tmpdir={self.directory}", f"--init-file={self.directory}/init.sql",
+            "--bind-address=127.0.0.1", "--skip-name-resolve", "--character-set-server=utf8mb4", "--skip-log-bin",
+            "--performance-schema=off", "--innodb-buffer-pool-size=64M", *self.options,
         ])  # fmt: skip
         self.dev.wait_for(self.daemon, self.directory, self.port, b"", b"\x00\x00\x00\x0a")
 

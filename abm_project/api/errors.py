@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -18,6 +17,7 @@ from rest_framework.views import set_rollback
 
 from abm_project import unreachable
 from abm_project.request_ids import current
+from registry.transactions import DATABASE_FAILED
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def body(kind: str, code: str, detail: str, errors: list[dict[str, Any]] | None 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Django REST framework's answer (status and headers) in our shape; None lets a bug become the JSON 500."""
-    if isinstance(exc, OperationalError | InterfaceError):
+    if isinstance(exc, DATABASE_FAILED):
         log.error("The database does not answer: %s", " ".join(map(str, exc.args)))
         unreachable.note()
         set_rollback()

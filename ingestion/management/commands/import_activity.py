@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -21,6 +21,7 @@ from ingestion.export_files import ActivityExport
 from ingestion.sources import FUTURE, NO_ACCOUNT, NOT_A_DOMAIN, OTHER_EVENT, AccountSource, LeftOut
 from ingestion.tracking import tracked_events
 from registry.loader import RegistryUnusable
+from registry.transactions import DATABASE_FAILED
 
 REASONS = {
     NO_ACCOUNT: "no account given",
@@ -91,13 +92,17 @@ class Command(BaseCommand):
                 self._print(export, report, len(files), seconds_read, time.monotonic() - started)
         except (export_files.UnusableExport, activity.DaysAlreadyStored, RegistryUnusable) as refusal:
             raise CommandError(f"Nothing was written. {refusal}") from refusal
-        except (InterfaceError, OperationalError) as error:
+        except DATABASE_FAILED as error:
             if connection_was_lost(error):
                 raise CommandError(lost(error, adding=options["add"])) from error
             raise CommandError(f"Nothing was written. The database stopped it: {error}. Try again.") from error
         except IntegrityError as error:
             raise CommandError(
                 f"Nothing was written. The database stopped it, perhaps for another import of these days: {error}"
+            ) from error
+        except MemoryError as error:
+            raise CommandError(
+                "Nothing was written: there was not enough memory. Give the command more, or fewer files at once."
             ) from error
         except sqlite3.OperationalError as error:  # Django's own are wrapped: this is the temporary file
             raise CommandError(
@@ -169,7 +174,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{label:<10} {clean(text)}")
 
 
-def connection_was_lost(error: InterfaceError | OperationalError) -> bool:
+def connection_was_lost(error: Exception) -> bool:
     return isinstance(error, InterfaceError) or (bool(error.args) and error.args[0] in CONNECTION_LOST)
 
 

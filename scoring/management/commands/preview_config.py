@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -16,7 +15,7 @@ from registry.values import IntentStage, SurgeLevel
 from scoring.models import LeaseLost
 from scoring.moves import Impact, Move, Way
 from scoring.rollup import CannotScore
-from scoring.runs import plain, run_preview
+from scoring.runs import MACHINE_FAILED, plain, run_preview
 
 SHOWN = 20  # accounts of one way
 
@@ -49,7 +48,7 @@ class Command(BaseCommand):
                 )  # fmt: skip
             except (CannotScore, RegistryUnusable, LeaseLost) as error:
                 raise CommandError(str(error)) from error
-            except (OperationalError, InterfaceError) as error:
+            except MACHINE_FAILED as error:
                 raise CommandError(plain(error)) from error
         if options["json"]:
             self.stdout.write(json.dumps(made.impact_json, indent=1, sort_keys=True))

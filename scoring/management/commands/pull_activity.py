@@ -6,7 +6,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -15,7 +14,7 @@ from ingestion.pull import Pulled, days_to_read, pull
 from registry.loader import RegistryUnusable
 from scoring.models import LeaseLost, RunInProgress
 from scoring.nights import run_pull
-from scoring.runs import Held, plain
+from scoring.runs import MACHINE_FAILED, Held, plain
 
 LONGEST = 366  # days; a slip of the finger must not ask for ten years
 
@@ -46,7 +45,7 @@ class Command(BaseCommand):
                 pulled = self.dry_run(days, now, bar) if options["dry_run"] else self.pull(days, now, bar)
         except (PostHogError, Held, RegistryUnusable, RunInProgress, LeaseLost) as error:
             raise CommandError(str(error)) from error
-        except (OperationalError, InterfaceError) as error:
+        except MACHINE_FAILED as error:
             raise CommandError(plain(error)) from error
         self.report(days, pulled, stored=not options["dry_run"])
 

@@ -6,7 +6,6 @@ from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 from tqdm import tqdm
 
@@ -15,7 +14,7 @@ from accounts.resolution import CannotMerge
 from registry.loader import RegistryUnusable
 from scoring.models import JobRun, LeaseLost, RunInProgress
 from scoring.rollup import CannotScore, Progress, last_full_day
-from scoring.runs import backfill_dates, count_changes, plain, run_recompute
+from scoring.runs import MACHINE_FAILED, backfill_dates, count_changes, plain, run_recompute
 
 BACKFILL_MAX = 3_660  # ten years; a slip of the finger must not list a million dates
 
@@ -41,7 +40,7 @@ class Command(BaseCommand):
             self.recompute(options)
         except (CannotScore, CannotMerge, RegistryUnusable, RunInProgress, LeaseLost) as error:
             raise CommandError(str(error)) from error
-        except (OperationalError, InterfaceError) as error:
+        except MACHINE_FAILED as error:
             raise CommandError(plain(error)) from error
 
     def recompute(self, options: dict[str, Any]) -> None:
