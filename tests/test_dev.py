@@ -67,6 +67,13 @@ def test_a_lock_without_the_package_is_left_alone(dev):
     assert dev.without_package(LOCK, "psycopg") == LOCK
 
 
+# --- versions that drift ---
+def test_what_moved_between_two_locks_is_named_with_both_versions(dev):
+    newer = LOCK.replace("django==5.2", "django==5.3").replace("redis==8.1", "valkey==1.0")
+    assert dev.moved(LOCK, newer) == ["django 5.2 → 5.3", "redis 8.1 → none", "valkey none → 1.0"]
+    assert dev.moved(LOCK, LOCK) == []
+
+
 # --- Debian packages ---
 def test_the_apt_line_names_exactly_the_missing_packages(dev):
     here, gone = (lambda: True), (lambda: False)
