@@ -57,6 +57,10 @@ def admin(client, settings):
 
 @pytest.fixture
 def rows():
+    make_rows()
+
+
+def make_rows():
     company = make_company("acme.example", id=KNOWN)
     contact = make_person(company, "ann@acme.example")
     make_lead(id=KNOWN, prospect_company=company, contact=contact, work_email="ann@acme.example", lead_score=40)
@@ -105,10 +109,10 @@ def test_a_thousand_requests_good_and_bad_are_answered_as_described(admin, schem
     assert {status for _, status in answered} >= {200, 201, 202, 400, 404, 409, 412, 428}
 
 
-def fuzz(operation, mode, known, answered):
+def fuzz(operation, mode, known, answered, examples=EXAMPLES):
     @seed(SEED)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         database=None,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
@@ -120,6 +124,7 @@ def fuzz(operation, mode, known, answered):
             case.path_parameters["id"] = KNOWN  # a random one is never there
         response = case.call(**known)
         answered[operation.label, response.status_code] += 1
-        case.validate_response(response, checks=CHECKS)
+        if response.status_code != 414:  # an address of more than 4 kB: the web server refuses it before we see it
+            case.validate_response(response, checks=CHECKS)
 
     answers_as_described()

@@ -268,7 +268,7 @@ def test_each_of_the_forty_four_faults_names_tests_that_exist() -> None:
     named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text(DOCS / "reliability.md"))
 
     assert numbers == list(range(1, 45))
-    assert [row["#"] for row in rows if "::test_" not in row["test"]] == ["43"]
+    assert [row["#"] for row in rows if "::test_" not in row["test"]] == []
     missing = [f"{file}::{name}" for file, name in named if f"def {name}(" not in text(*ROOT.glob(f"tests/{file}"))]
     assert missing == []
 

@@ -481,6 +481,7 @@ def nginx(dev: Any, port: int, directory: Path) -> Iterator[int]:  # noqa: F811
     temporary = "".join(f"{kind}_temp_path {kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (directory / "nginx.conf").write_text(
         f"daemon off; pid pid; error_log error.log; worker_processes 1; events {{}}\n"
+        f"{'user root;' if os.geteuid() == 0 else ''}\n"  # as nobody it could not write into our directories
         f"http {{ access_log off; {temporary}\n{block}}}\n"
     )
     directory.chmod(0o755)
