@@ -423,9 +423,10 @@ def harm(system: System, redis: object, server: Server, fault: str, chance: rand
             time.sleep(chance.uniform(0, 1))
             daemon.start()
         case "posthog":
+            system.posthog.faults.clear()  # what nobody met yet
             system.posthog.faults.add(faults.answer(chance.choice([429, 500, 503])), times=4)
         case "model":
-            system.anthropic.faults += [chance.choice(MODEL_FAULTS)] * 2
+            system.anthropic.faults[:] = [chance.choice(MODEL_FAULTS)] * 2
         case "web worker":
             victims = Crew.horses(_only(system.crew, "web"))
         case "horse":

@@ -14,3 +14,4 @@ class DocsView(SpectacularSwaggerSplitView):
     """Swagger's page. Its script comes from an address of its own: our Content-Security-Policy allows none inline."""
 
     template_name = "api_docs.html"
+    http_method_names = ["get", "head"]  # its renderer has no template for what OPTIONS answers, and breaks
