@@ -11,21 +11,26 @@ from typing import Any
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 
+ADD_ONE = """
+local counts = {}
+for place, key in ipairs(KEYS) do
+    counts[place] = redis.call("INCR", key)
+    redis.call("EXPIRE", key, ARGV[place])
+end
+return counts
+"""
+
 
 class RedisCounters(RedisCache):
     """One for each thread, as Django's caches are."""
 
     @cached_property
-    def _client(self) -> Any:
-        return self._cache.get_client(write=True)
+    def _add_one(self) -> Any:
+        return self._cache.get_client(write=True).register_script(ADD_ONE)
 
     def add_one(self, keys: Mapping[str, int]) -> list[int]:
         """Each key's count with this one. A count is forgotten so many seconds after the last one: its value here."""
-        with self._client.pipeline(transaction=False) as exchange:
-            for key, seconds in keys.items():
-                named = self.make_and_validate_key(key)
-                exchange.incr(named).expire(named, seconds)
-            counts: list[int] = exchange.execute()[::2]
+        counts: list[int] = self._add_one([self.make_key(key) for key in keys], keys.values())
         return counts
 
 

@@ -7,6 +7,7 @@ rest is read when it is asked for, over the connection that waits a second only.
 import time
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -52,9 +53,14 @@ class MetricsMiddleware:
         match = request.resolver_match
         route = f"/{match.route}" if match else "none"
         method = request.method if request.method in METHODS else "other"
-        ANSWERS.labels(route, method, response.status_code).inc()
-        SECONDS.labels(route).observe(time.perf_counter() - begin)
+        _answers(route, method, response.status_code).inc()
+        _seconds(route).observe(time.perf_counter() - begin)
         return response
+
+
+# The library looks for the series of its labels under a lock, and checks the labels, at every request.
+_answers = cache(ANSWERS.labels)
+_seconds = cache(SECONDS.labels)
 
 
 @login_not_required

@@ -1,5 +1,7 @@
 """Who they are (spec 4): companies, their further domains, people, identities, and the readable signals about them."""
 
+from uuid import UUID
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -15,13 +17,6 @@ class CompanyQuerySet(models.QuerySet["ProspectCompany"]):
         """The account whose own domain, or one of whose further domains, this is."""
         further = CompanyDomain.objects.filter(domain=domain).values("prospect_company")
         return self.filter(Q(domain=domain) | Q(id=models.Subquery(further[:1])))  # a join would read every account
-
-    def at(self, domain: str) -> "ProspectCompany | None":
-        """The same, found fast. Its id alone is read; the rest when it is asked for."""
-        further = "SELECT prospect_company_id FROM company_domains WHERE domain = %s"
-        sql = f"SELECT id FROM prospect_companies WHERE domain = %s OR id = ({further}) ORDER BY id LIMIT 1"
-        id = self.model.id_by(sql, [domain, domain])
-        return id and self.model.from_db(self.db, ["id"], [id])
 
     def scored(self) -> "CompanyQuerySet":
         """Accounts that have a score and were not merged into another; suppressed ones included."""
@@ -106,6 +101,13 @@ class ProspectCompany(Record):
 
     def __str__(self) -> str:
         return self.domain
+
+    @classmethod
+    def id_at(cls, domain: str) -> UUID | None:
+        """The id of the account that CompanyQuerySet.for_domain finds, found fast."""
+        further = "SELECT prospect_company_id FROM company_domains WHERE domain = %s"
+        sql = f"SELECT id FROM prospect_companies WHERE domain = %s OR id = ({further}) ORDER BY id LIMIT 1"
+        return cls.id_by(sql, [domain, domain])
 
 
 class CompanyDomain(Record):

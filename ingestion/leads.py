@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, OperationalError, connection, transaction
@@ -28,6 +29,7 @@ from registry.transactions import transact
 REMEMBERED = timedelta(hours=24)  # how long a key or a body stands for the same lead
 TWIN_SECONDS = 2  # a twin waits so long for the other; below the three seconds of a page's connection
 SUMMARY_LENGTH = 255
+TIED = ("id", "account_key", "prospect_company_id", "contact_id", "lead_score", "lead_score_parts_json")
 log = logging.getLogger(__name__)
 
 
@@ -62,7 +64,7 @@ def ingest_lead_request(
     body = hashlib.sha256(raw).hexdigest()
     key = f"key:{hashlib.sha256(idempotency_key.encode()).hexdigest()}" if idempotency_key else f"body:{body}"
     with alone(key, seconds=0 if idempotency_key else TWIN_SECONDS):
-        known = LeadRequest.objects.remembered(key)
+        known = LeadRequest.remembered(key)
         if known is not None and known.submitted_at > now - REMEMBERED:
             if known.body_sha256 != body:
                 raise KeyReused
@@ -124,8 +126,8 @@ def _stored(
         lead.account_key = account_key(lead.organization_website, lead.work_email, lead.submitted_at.date())
         if tie:
             tie(lead)
-    lead.insert()
-    return lead
+    LeadRequest.insert(**made, **{name: getattr(lead, name) for name in TIED})
+    return lead.as_stored()
 
 
 def account_key(website: str, email: str, today: date) -> str | None:
@@ -159,51 +161,56 @@ def _tie(lead: LeadRequest) -> None:
     is_known = company and lead.work_email and not was_erased(lead.work_email)  # an erased person's lead has no address
     contact = known_contact(company, lead, ask=not is_new) if is_known else None
     if company:
-        signal = IntentSignal(prospect_company=company, contact=contact, kind="lead_request")
-        signal.summary = summary(lead)[:SUMMARY_LENGTH]
-        signal.detail_json, signal.occurred_at = {"lead_request": str(lead.pk)}, lead.submitted_at
-        signal.insert()
-    lead.prospect_company, lead.contact = company, contact
+        IntentSignal.insert(
+            prospect_company_id=company,
+            contact_id=contact,
+            kind="lead_request",
+            summary=summary(lead)[:SUMMARY_LENGTH],
+            detail_json={"lead_request": str(lead.pk)},
+            occurred_at=lead.submitted_at,
+        )
+    lead.prospect_company_id, lead.contact_id = company, contact
     said = {name: getattr(lead, name) for name in ("request_type", *SAID)}
     lead.lead_score, lead.lead_score_parts_json = lead_score(
         said, company_known=company is not None, points=get_lead_points()
     )
 
 
-def open_company(lead: LeadRequest) -> tuple[ProspectCompany, bool]:
-    """The account whose domain, or whose further domain, the lead names, and whether it is made now. One that was
-    merged keeps its own people."""
-    known = ProspectCompany.objects.at(str(lead.account_key))
+def open_company(lead: LeadRequest) -> tuple[UUID, bool]:
+    """The id of the account whose domain, or whose further domain, the lead names, and whether it is made now. One
+    that was merged keeps its own people."""
+    known = ProspectCompany.id_at(str(lead.account_key))
     if known is not None:
         return known, False
     name = lead.organization_name
     source = ProspectCompany.NameSource.LEAD if name else ProspectCompany.NameSource.DOMAIN
-    company = ProspectCompany(domain=lead.account_key, name=name or lead.account_key, name_source=source)
-    company.insert()
-    return company, True
+    return ProspectCompany.insert(domain=lead.account_key, name=name or lead.account_key, name_source=source), True
 
 
-def known_contact(company: ProspectCompany, lead: LeadRequest, *, ask: bool) -> Contact:
-    """One contact per account and address; what a form says anew replaces what was known, what it leaves out stays, and
-    who fills in a form was seen. `ask`: there may be one."""
+def known_contact(company: UUID, lead: LeadRequest, *, ask: bool) -> UUID:
+    """The id of the one contact per account and address; what a form says anew replaces what was known, what it leaves
+    out stays, and who fills in a form was seen. `ask`: there may be one."""
     said: dict[str, Any] = {name: getattr(lead, name) for name in ("first_name", "last_name", "title", "phone")}
     said = {name: value for name, value in said.items() if value} | {"last_seen_at": lead.submitted_at}
-    contact = Contact.objects.filter(prospect_company=company, email=lead.work_email).first() if ask else None
-    if contact is None:
-        contact = Contact(prospect_company=company, email=lead.work_email, **said)
-        contact.insert()
-    elif contact.last_seen_at and contact.last_seen_at > lead.submitted_at:
-        del said["last_seen_at"]
-    changed = [name for name, value in said.items() if getattr(contact, name) != value]
+    known = Contact.objects.filter(prospect_company=company, email=lead.work_email).first() if ask else None
+    if known is not None:
+        _learn(known, said)
+    contact: UUID = known.pk if known else Contact.insert(prospect_company_id=company, email=lead.work_email, **said)
+    if distinct_id := lead.tracking_json.get("posthog_distinct_id"):
+        kind = ContactIdentity.Type.POSTHOG_DISTINCT_ID
+        # or_ignore: a browser that two people share stays the first one's
+        ContactIdentity.insert(contact_id=contact, identity_type=kind, identity_value=distinct_id, or_ignore=True)
+    return contact
+
+
+def _learn(contact: Contact, said: Mapping[str, Any]) -> None:
+    was_seen_later = contact.last_seen_at and contact.last_seen_at > said["last_seen_at"]
+    left_out = {"last_seen_at"} if was_seen_later else set()
+    changed = [name for name, value in said.items() if name not in left_out and getattr(contact, name) != value]
     if changed:
         for name in changed:
             setattr(contact, name, said[name])
         contact.save(update_fields=[*changed, "updated_at"])
-    if distinct_id := lead.tracking_json.get("posthog_distinct_id"):
-        kind = ContactIdentity.Type.POSTHOG_DISTINCT_ID
-        identity = ContactIdentity(contact=contact, identity_type=kind, identity_value=distinct_id)
-        identity.insert(or_ignore=True)  # a browser that two people share stays the first one's
-    return contact
 
 
 def set_status(lead: LeadRequest, status: str) -> str | None:

@@ -7,13 +7,6 @@ from accounts.models import DOMAIN_LENGTH, Contact, ProspectCompany
 from registry.columns import AsciiCharField, ExactCharField, Record
 
 
-class LeadQuerySet(models.QuerySet["LeadRequest"]):
-    def remembered(self, dedupe_key: str) -> "LeadRequest | None":
-        """The lead of an idempotency key or a body: nearly always there is none, and it is found fast."""
-        id = self.model.id_by("SELECT id FROM lead_requests WHERE dedupe_key = %s", [dedupe_key])
-        return id and self.get(pk=id)
-
-
 class LeadRequest(Record):
     """A reservation or procurement request: the canonical sales artifact. Never edited by scoring, never moved."""
 
@@ -69,8 +62,6 @@ class LeadRequest(Record):
     salesforce_lead_id = ExactCharField(max_length=18, null=True, blank=True)
     salesforce_task_id = ExactCharField(max_length=18, null=True, blank=True)
 
-    objects = LeadQuerySet.as_manager()
-
     class Meta:
         db_table = "lead_requests"
         indexes = [
@@ -99,6 +90,12 @@ class LeadRequest(Record):
 
     def __str__(self) -> str:
         return f"{self.submitted_at:%Y-%m-%d} {self.organization_name or self.work_email}"
+
+    @classmethod
+    def remembered(cls, dedupe_key: str) -> "LeadRequest | None":
+        """The lead of an idempotency key or a body: nearly always there is none, and it is found fast."""
+        id = cls.id_by("SELECT id FROM lead_requests WHERE dedupe_key = %s", [dedupe_key])
+        return id and cls.objects.get(pk=id)
 
 
 class ActivityDay(models.Model):

@@ -3,9 +3,10 @@
 It lives in registry because registry is the one package that all others may import.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import uuid_utils.compat
@@ -13,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
 from django.db.models.lookups import IContains
+from django.utils import timezone
 
 
 def new_id() -> Any:
@@ -38,34 +40,64 @@ class Record(models.Model):
             row = cursor.fetchone()
         return row and UUID(str(row[0]))
 
-    def insert(self, *, or_ignore: bool = False) -> None:
-        """Store this new row in a third of the time that `save` takes, which writes its SQL anew for every row and
-        looks around for what is none of a new row's business. No signals are sent. `or_ignore`: one that is there
-        already, by any unique constraint, stays."""
+    @classmethod
+    def insert(cls, *, or_ignore: bool = False, **values: Any) -> Any:
+        """Store a new row of these values, named as attributes are (`contact_id`), and else of the defaults. Its id.
+
+        `save` takes five times as long: it writes its SQL anew for every row, asks every field what it makes of its
+        default, and looks around for what is none of a new row's business. No signals are sent. `or_ignore`: one that
+        is there already, by any unique constraint, stays.
+        """
         database: Any = connections[DEFAULT_DB_ALIAS]  # the name `connection` looks for the thread's at every mention
-        values = [_prepared(field, field.pre_save(self, True), database) for field in _columns(type(self))]
+        table = _table(cls, database.vendor)
+        row = dict(table.defaults)
+        row["created_at"] = row["updated_at"] = table.moment.get_db_prep_save(timezone.now(), database)
+        values.setdefault("id", new_id())
+        for name, value in values.items():
+            # A text goes as it is, and so does nothing: asking the field what it makes of it takes longer than sending.
+            as_it_is = value is None or (type(value) is str and name in table.texts)
+            row[name] = value if as_it_is else table.fields[name].get_db_prep_save(value, database)
         with database.cursor() as cursor:
-            cursor.execute(_insertion(type(self), database.vendor, or_ignore), values)
-        self._state.adding, self._state.db = False, database.alias
+            cursor.execute(table.insert_or_ignore if or_ignore else table.insert, list(row.values()))
+        return values["id"]
+
+    def as_stored(self) -> Self:
+        """This object as the one of a row that `insert` stored. Its timestamps are read when they are asked for."""
+        self._state.adding, self._state.db = False, DEFAULT_DB_ALIAS
+        del self.created_at, self.updated_at
+        return self
 
 
-def _columns(model: type[models.Model]) -> Sequence[Any]:
-    return model._meta.local_concrete_fields
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """What an INSERT needs to know of a model, once for all rows. By attribute name, in the order of the columns."""
 
-
-def _prepared(field: Any, value: Any, database: Any) -> Any:
-    """Nothing, and a text for a column of texts, go as they are: most of a row's values, and asking the field what it
-    makes of them takes longer than sending them."""
-    if value is None or (type(value) is str and isinstance(field, models.CharField | models.TextField)):
-        return value
-    return field.get_db_prep_save(value, database)
+    fields: Mapping[str, Any]
+    texts: frozenset[str]
+    defaults: Mapping[str, Any]  # as the database takes them
+    moment: models.DateTimeField
+    insert: str
+    insert_or_ignore: str
 
 
 @cache
-def _insertion(model: type[models.Model], vendor: str, or_ignore: bool) -> str:
-    write = connection.ops
-    verb = write.insert_statement(on_conflict=OnConflict.IGNORE if or_ignore else None)
-    table, *columns = map(write.quote_name, [model._meta.db_table, *(field.column for field in _columns(model))])
+def _table(model: type[Record], vendor: str) -> _Table:
+    fields = {field.attname: field for field in model._meta.local_concrete_fields}
+    texts = (models.CharField, models.TextField)
+    return _Table(
+        fields=fields,
+        texts=frozenset(name for name, field in fields.items() if isinstance(field, texts)),
+        defaults={name: field.get_db_prep_save(field.get_default(), connection) for name, field in fields.items()},
+        moment=model._meta.get_field("created_at"),
+        insert=_insertion(model, None),
+        insert_or_ignore=_insertion(model, OnConflict.IGNORE),
+    )
+
+
+def _insertion(model: type[models.Model], on_conflict: OnConflict | None) -> str:
+    write, meta = connection.ops, model._meta
+    verb = write.insert_statement(on_conflict=on_conflict)
+    table, *columns = map(write.quote_name, [meta.db_table, *(field.column for field in meta.local_concrete_fields)])
     return f"{verb} {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})"
 
 

@@ -32,6 +32,11 @@ def transact(work: Callable[[], T], *, again: tuple[type[BaseException], ...] | 
     """
     if connection.in_atomic_block:
         return _once(work)
+    try:
+        return _once(work)  # nearly always: the machinery of retries would take longer than a lead's look-ups
+    except Exception as error:
+        if not (asked_to_retry(error) or isinstance(error, again)):
+            raise
     return _attempts(again)(_once, work)
 
 
@@ -39,7 +44,7 @@ def transact(work: Callable[[], T], *, again: tuple[type[BaseException], ...] | 
 def _attempts(again: tuple[type[BaseException], ...] | type[BaseException]) -> Retrying:
     return Retrying(
         retry=retry_if_exception(asked_to_retry) | retry_if_exception_type(again),
-        stop=stop_after_attempt(ATTEMPTS),
+        stop=stop_after_attempt(ATTEMPTS - 1),  # the first was made without it
         wait=wait_random_exponential(multiplier=0.05, max=2),
         reraise=True,
     )

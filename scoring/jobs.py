@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 from rq import Queue
 from rq.exceptions import DuplicateJobError
@@ -129,7 +130,10 @@ def _client(url: str, seconds: float) -> Redis:
     return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
 
 
-_kept_client = lru_cache(maxsize=1)(_client)  # for the public door: no new connection for each lead
+@lru_cache(maxsize=1)
+def _come(url: str, seconds: float) -> Script:
+    """For the public door: one exchange, and no new connection for each lead."""
+    return _client(url, seconds).register_script(COME)
 
 
 # --- Doing ---
@@ -189,6 +193,7 @@ def publish_anyway(run: JobRun, now: datetime, asked_by: str) -> bool:
 
 # --- Accounts whose leads came in ---
 WAITING, WOKEN = "abm:rescore:waiting", "abm:rescore:woken"
+COME = "redis.call('SADD', KEYS[1], ARGV[1]) return redis.call('SET', KEYS[2], 1, 'NX', 'EX', ARGV[2])"
 WOKEN_SECONDS = 10  # a wake-up that nobody followed for so long is followed by another
 TOGETHER = 50  # accounts of one transaction: their next leads wait for it
 
@@ -208,11 +213,10 @@ def rescore_soon(domain: str, *, redis_is_away: bool = False) -> None:
 def _leave_to_worker(domain: str) -> None:
     """Whoever comes first wakes a worker for all that come until it is up: of a burst, a job for each lead would keep
     the workers busy for minutes."""
-    client = _kept_client(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
-    with client.pipeline(transaction=False) as exchange:
-        _, is_first = exchange.sadd(WAITING, domain).set(WOKEN, 1, nx=True, ex=WOKEN_SECONDS).execute()
+    come = _come(settings.REDIS_URL, settings.REDIS_TIMEOUT_SECONDS)
+    is_first = come([WAITING, WOKEN], [domain, WOKEN_SECONDS])
     if is_first:
-        _wake_for_waiting(client)
+        _wake_for_waiting(come.registered_client)
 
 
 def _wake_for_waiting(client: Redis) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from accounts.models import CompanyDomain, Contact, ContactIdentity, ProspectCompany
 from ai_summaries.models import AccountAISummary
@@ -182,28 +183,49 @@ def test_an_account_has_one_brief_per_day_lane_and_persona():
 # --- Inserting ---
 def test_an_inserted_row_is_the_one_that_save_would_store():
     company = make_company()
-    fields = {"prospect_company": company, "first_name": "Ann", "top_categories_7d_json": ["é", {"a": None}]}
-    one, other = Contact(email="a@x.example", **fields), Contact(email="b@x.example", **fields)
-    one.save()
-    other.insert()
+    fields = {"first_name": "Ann", "top_categories_7d_json": ["é", {"a": None}], "last_seen_at": timezone.now()}
+    saved = Contact.objects.create(email="a@x.example", prospect_company=company, **fields)
+    inserted = Contact.insert(email="b@x.example", prospect_company_id=company.pk, **fields)
 
-    stored = Contact.objects.filter(pk__in=[one.pk, other.pk]).order_by("email").values()
-    own = ("id", "email", "created_at", "updated_at")
-    saved, inserted = ({name: value for name, value in row.items() if name not in own} for row in stored)
-    assert saved == inserted
-    other.refresh_from_db()
-    assert other.created_at <= other.updated_at
-    other.title = "Head of Workplace"
-    other.save()  # an update
-    assert Contact.objects.count() == 2
+    one, other = Contact.objects.filter(pk__in=[saved.pk, inserted]).order_by("email").values()
+    alike = one.keys() - {"id", "email", "created_at", "updated_at"}
+    assert {name: one[name] for name in alike} == {name: other[name] for name in alike}
+    assert saved.created_at <= other["created_at"] == other["updated_at"]
+
+
+def test_defaults_of_inserted_rows_are_not_shared_between_them():
+    company = make_company()
+    ids = [Contact.insert(email=f"{name}@x.example", prospect_company_id=company.pk) for name in "ab"]
+
+    assert len(set(ids)) == 2 == Contact.objects.filter(pk__in=ids, top_categories_7d_json=[]).count()
+
+
+def test_an_inserted_row_can_be_saved_again_as_the_object_it_was_made_from():
+    contact = Contact(email="a@x.example", prospect_company=make_company())
+    assert (
+        Contact.insert(id=contact.pk, email=contact.email, prospect_company_id=contact.prospect_company_id)
+        == contact.pk
+    )
+
+    stored = contact.as_stored()
+    stored.title = "Head of Workplace"
+    stored.save()
+
+    assert Contact.objects.get().title == "Head of Workplace"
+    assert stored.created_at == Contact.objects.get().created_at
 
 
 def test_inserting_what_is_there_is_refused_or_ignored_as_asked():
     company = make_company()
-    Contact(prospect_company=company, email="a@x.example", title="first").insert()
+    Contact.insert(prospect_company_id=company.pk, email="a@x.example", title="first")
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        Contact(prospect_company=company, email="a@x.example").insert()
-    Contact(prospect_company=company, email="a@x.example").insert(or_ignore=True)
+        Contact.insert(prospect_company_id=company.pk, email="a@x.example")
+    Contact.insert(prospect_company_id=company.pk, email="a@x.example", or_ignore=True)
 
     assert Contact.objects.get().title == "first"
+
+
+def test_inserting_what_no_column_is_for_is_refused():
+    with pytest.raises(KeyError, match="nickname"):
+        Contact.insert(prospect_company_id=make_company().pk, email="a@x.example", nickname="Bob")

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.http import JsonResponse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
@@ -155,7 +155,7 @@ class LeadHook(APIView):
             503: OpenApiResponse(Problem, "unavailable or busy: try again after Retry-After seconds."),
         },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonResponse:
         """Store a lead. A 201 means that it is committed; the same lead again, within a day, has the same answer."""
         raw = read_body(request._request, request.META)
         self._refuse_strangers(request, raw)
@@ -167,7 +167,7 @@ class LeadHook(APIView):
         if found.is_new and lead.account_key:
             away = getattr(request, "throttle_store_is_away", False)
             transaction.on_commit(partial(jobs.rescore_soon, lead.account_key, redis_is_away=away))
-        answer = Response({"id": str(lead.pk), "received_at": lead.submitted_at.isoformat()}, status=201)
+        answer = JsonResponse({"id": str(lead.pk), "received_at": lead.submitted_at.isoformat()}, status=201)
         if not found.is_new:
             answer["Idempotency-Replayed"] = "true"
         patch_vary_headers(answer, ["Origin"])

@@ -82,8 +82,9 @@ def parse(raw: bytes) -> Any:
         raise ParseError(
             f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}.", "parse_error"
         ) from error
-    for path, found in texts(value):
-        refuse_text(path, found)
+    if b"\\u" in raw:  # in UTF-8 there is no half of a character, and JSON has no bare NUL: only escapes make them
+        for path, found in texts(value):
+            refuse_text(path, found)
     return value
 
 
@@ -95,7 +96,10 @@ def decoded(raw: bytes) -> str:
 
 
 def depth(raw: bytes) -> int:
-    """How deep arrays and objects are nested, counted before anything recursive looks at them."""
+    """How deep arrays and objects are nested at most, counted before anything recursive looks at them."""
+    opened = raw.count(b"[") + raw.count(b"{")
+    if opened <= MAX_DEPTH:  # as in nearly every body: they cannot be nested deeper than there are
+        return opened
     deepest = level = 0
     for byte in _TEXTS.sub(b"", raw):
         if byte in b"[{":

@@ -32,8 +32,13 @@ class Text(serializers.CharField):
         optional = {"required": False, "allow_blank": True, "allow_null": True, "default": ""}
         super().__init__(**({} if options.get("required") else optional), max_length=max_length, **options)
         self.validators = [v for v in self.validators if not isinstance(v, ProhibitSurrogateCharactersValidator)]
+        self._is_plain = type(self) is Text and not options.keys() & {"validators", "min_length", "trim_whitespace"}
 
     def run_validation(self, data: Any = serializers.empty) -> Any:
+        if type(data) is str and self._is_plain and "\0" not in data:
+            text = data.strip()
+            if 0 < len(text) <= self.max_length:  # as nearly all are: two thirds of a form's checking were these fields
+                return text
         return super().run_validation("" if data is None and not self.required else data)
 
     def to_internal_value(self, data: Any) -> str:
