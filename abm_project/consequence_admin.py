@@ -10,9 +10,10 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import unquote
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -20,8 +21,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from abm_project.access import may_own
 from abm_project.consequences import Impact, family_change, impact_of_removal, impact_of_rule
-from accounts.admin import ProspectCompanyAdmin, canonical
+from abm_project.ownership import give
+from accounts.admin import ProspectCompanyAdmin, ProspectCompanyForm, canonical
 from accounts.models import ProspectCompany
 from accounts.resolution import CannotMerge, MergedElsewhere, add_alias, remove_alias
 from registry.admin import DomainRuleAdmin, RegistryForm
@@ -128,9 +131,31 @@ def family(account: ProspectCompany) -> list[tuple[str, str]]:
 admin.site.unregister(ProspectCompany)
 
 
+class AccountForm(ProspectCompanyForm):
+    """Given to whom it can be given on its own page; who owns it already may keep it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "owner" in self.fields:  # not of those who may only look
+            can_own = Q(pk__in=may_own().order_by().values("pk")) | Q(pk=self.instance.owner_id)
+            self.fields["owner"].queryset = User.objects.filter(can_own).order_by("username")
+
+
 @admin.register(ProspectCompany)
 class AccountAdmin(ProspectCompanyAdmin):
     """Accounts, with a page for the domains that belong to one."""
+
+    form = AccountForm
+
+    def save_model(self, request: HttpRequest, account: ProspectCompany, form: Any, change: bool) -> None:
+        """Whose an account is, one function writes, which leaves a line in the account's history."""
+        given = "owner" in form.changed_data
+        to = account.owner.get_username() if account.owner else ""
+        if given:
+            account.owner_id = form.initial.get("owner")
+        super().save_model(request, account, form, change)
+        if given:
+            give(account.pk, to, request.user, timezone.now())
 
     def get_urls(self) -> list[URLPattern]:
         domains = path(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -124,13 +125,16 @@ def progress(request: HttpRequest, id: UUID) -> HttpResponse:
 @for_admins
 @require_http_methods(["GET", "HEAD", "POST"])
 def domains(request: HttpRequest) -> HttpResponse:
-    """Domains that are nobody's, by traffic. A POST decides about one; each decision can be taken back in Admin."""
+    """Domains that are nobody's, by traffic. A POST decides about one, or leads an alias of a mailbox provider or a
+    platform to the page that says what it would do; each decision can be taken back in Admin."""
     now = timezone.now()
     form, problem, status = DomainForm(request.POST or None), "", 200
     if request.method == "POST":
         status = 400
         if form.is_valid():
             try:
+                if form.cleaned_data["decide"] == DomainForm.ALIAS and _is_nobodys(form.cleaned_data["domain"], now):
+                    return redirect(_confirming(form))
                 messages.success(request, _decided(form, now))
                 return redirect("run_domains")
             except CannotMerge as why:
@@ -146,6 +150,17 @@ def domains(request: HttpRequest) -> HttpResponse:
 def unmatched_pages(request: HttpRequest) -> HttpResponse:
     """Pages that no event rule knew in the newest run, by traffic, each with the way to a rule."""
     return render(request, "unmatched.html", {"found": unmatched()})
+
+
+def _is_nobodys(domain: str, now: datetime) -> bool:
+    """A mailbox provider or a platform: all who come from there would count for one account."""
+    return load_resolver(rules_in_force(), now.date()).resolve(domain).domain is None
+
+
+def _confirming(form: DomainForm) -> str:
+    """The page that says what the alias would do, and does it when somebody says yes."""
+    asked = urlencode({"domain": form.cleaned_data["domain"], "change": "join"})
+    return reverse("admin:accounts_prospectcompany_domains", args=[form.home.pk]) + f"?{asked}"
 
 
 def _decided(form: DomainForm, now: datetime) -> str:

@@ -239,3 +239,47 @@ def test_a_user_snoozes_an_account_once(acme, sam):
     Snooze.objects.create(user=sam, prospect_company=acme, until=in_days(1))
     with pytest.raises(IntegrityError), transaction.atomic():
         Snooze.objects.create(user=sam, prospect_company=acme, until=in_days(2))
+
+
+# --- In Django admin --------------------------------------------------------------------------------------------------
+@pytest.fixture
+def change(client, acme):
+    """Saves the account's form in Django admin, with this owner."""
+    client.force_login(make_user("ada", role="internal_admin"))
+
+    def save(user, **fields):
+        typed = {"name": acme.name, "owner": user.pk if user else "", **fields}
+        return client.post(f"/admin/accounts/prospectcompany/{acme.pk}/change/", typed)
+
+    return save
+
+
+def history():
+    return list(AccountAction.objects.order_by("id").values_list("done_by_name", "owner_before", "owner_after"))
+
+
+def test_an_owner_who_is_set_in_the_admin_stands_in_the_history_like_any_other(change, acme, sam):
+    maya = make_user("maya")
+    for user, name in ((sam, acme.name), (sam, "Acme Inc."), (maya, "Acme Inc."), (None, "Acme Inc.")):
+        assert change(user, name=name).status_code == 302
+
+    assert history() == [("ada", "", "sam"), ("ada", "sam", "maya"), ("ada", "maya", "")]
+    assert (owner(), ProspectCompany.objects.get().name) == (None, "Acme Inc.")
+
+
+def test_a_new_account_gets_its_owner_in_the_admin_with_a_line_too(client, change, sam):
+    typed = {"domain": "new.example", "name": "New", "owner": sam.pk}
+
+    assert client.post("/admin/accounts/prospectcompany/add/", typed).status_code == 302
+    assert ProspectCompany.objects.get(domain="new.example").owner == sam
+    assert history() == [("ada", "", "sam")]
+
+
+def test_the_admin_gives_to_nobody_who_may_not_own_but_leaves_an_owner_of_before(change, acme, sam):
+    gone = make_user("gone", role=None)
+    assert "Select a valid choice" in change(gone).content.decode()
+    assert owner() is None
+
+    ProspectCompany.objects.update(owner=gone)
+    assert change(gone, name="Acme Inc.").status_code == 302
+    assert (owner(), history()) == (gone, [])

@@ -517,7 +517,6 @@ def test_domains_that_are_nobodys_stand_by_traffic_with_values_that_are_no_domai
         ({"decide": "not_personal"}, [("gmail.com", "not_personal")], "gmail.com is not personal from the next scores"),
         ({"decide": "personal"}, [("gmail.com", "personal")], "gmail.com is personal from the next scores on."),
         ({"decide": "suppress", "kind": "isp"}, [("gmail.com", "isp")], "gmail.com is suppressed as isp"),
-        ({"decide": "alias", "account": "Acme.test"}, [], "gmail.com counts for acme.example from the next scores on."),
     ],
 )
 def test_one_press_decides_about_a_domain_and_says_where_it_is_taken_back(admin, sent, rules, says):
@@ -529,7 +528,29 @@ def test_one_press_decides_about_a_domain_and_says_where_it_is_taken_back(admin,
     assert says in shown(answer)
     way_back = re.search(r'<a href="(/admin/[^"]+)">', shown(answer))[1].replace("&amp;", "&")
     assert admin.get(way_back).status_code == 200
-    assert CompanyDomain.objects.filter(domain="gmail.com").exists() is (sent["decide"] == "alias")
+
+
+@pytest.mark.usefixtures("loose_ends")
+@pytest.mark.parametrize("domain", ["gmail.com", "linkedin.com"])
+def test_an_alias_of_a_mailbox_provider_or_a_platform_says_first_what_it_does(admin, domain):
+    add_alias(make_company(), "acme.test")
+    sent = {"domain": domain, "decide": "alias", "account": "Acme.test"}
+    answer = admin.post("/runs/domains", sent, follow=True)
+
+    assert f"{domain} is a " in shown(answer)
+    assert "Everybody who comes from there will count for acme.example." in shown(answer)
+    assert not CompanyDomain.objects.filter(domain=domain).exists()
+    admin.post(answer.request["PATH_INFO"], {"domain": domain, "change": "join"})
+    assert CompanyDomain.objects.filter(domain=domain).exists()
+
+
+def test_a_domain_that_is_no_mailbox_provider_is_aliased_at_once(admin):
+    make_company()
+    sent = {"domain": "acme-labs.example", "decide": "alias", "account": "acme.example"}
+    answer = admin.post("/runs/domains", sent, follow=True)
+
+    assert "acme-labs.example counts for acme.example from the next scores on." in shown(answer)
+    assert CompanyDomain.objects.filter(domain="acme-labs.example").exists()
 
 
 @pytest.mark.usefixtures("loose_ends")
