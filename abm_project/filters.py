@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest
 from django.core.validators import RegexValidator
 from django.http import QueryDict
@@ -28,6 +29,8 @@ LIMIT_MAX = 200
 LIMIT_DEFAULT = 50
 PAGE_SIZES = (25, LIMIT_DEFAULT, 100, LIMIT_MAX)  # offered below a list
 PAGE_MAX = 1_000_000
+ME = "me"
+NAME_LENGTH = 150  # of a user
 
 
 class OneOf(forms.ChoiceField):
@@ -101,13 +104,36 @@ class AccountField(forms.CharField):
         return found
 
 
+class OwnerField(forms.CharField):
+    """Whose accounts: ME, or a user by name, of whom the key is taken."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"required": False, "max_length": NAME_LENGTH, **options})
+
+    def clean(self, value: Any) -> int | str:
+        name: str = super().clean(value)
+        if name in ("", ME):
+            return name
+        user = User.objects.filter(username=name).first()
+        if user is None:
+            raise forms.ValidationError(f"There is no user {name}: write a user name, or {ME}.", "unknown_user")
+        return user.pk
+
+
+def owner_id(said: int | str, viewer_id: int) -> int | None:
+    """The user whom an `OwnerField` means; None where it was left out."""
+    if said == ME:
+        return viewer_id
+    return said if isinstance(said, int) else None
+
+
 class PeopleListForm(ListForm):
     range = OneOf(*RANGES)
     account = AccountField()
     lane = LaneField()
     category = forms.CharField(required=False, max_length=64)
     search = forms.CharField(required=False, max_length=200)
-    owner = OneOf("me")
+    owner = OwnerField()
     ordering = OneOf(*PEOPLE_ORDERINGS, *(f"-{column}" for column in PEOPLE_ORDERINGS))
     limit = forms.IntegerField(required=False, min_value=1, max_value=LIMIT_MAX)
 
@@ -119,7 +145,7 @@ class PeopleListForm(ListForm):
             lane=given["lane"],
             category=given["category"],
             search=given["search"],
-            owner_id=user_id if given["owner"] else None,
+            owner_id=owner_id(given["owner"], user_id),
             ordering=given["ordering"] or PEOPLE_DEFAULT_ORDERING,
         )
 
@@ -130,7 +156,7 @@ class PeopleListForm(ListForm):
 
 class MoversForm(ListForm):
     since = forms.DateField(required=False, error_messages={"invalid": "Write the date as 2026-12-31."})
-    owner = OneOf("me")
+    owner = OwnerField()
 
 
 class AccountListForm(ListForm):
@@ -139,7 +165,7 @@ class AccountListForm(ListForm):
     surge = OneOf(*SurgeLevel)
     lane = LaneField()
     search = forms.CharField(required=False, max_length=200)
-    owner = OneOf("me")
+    owner = OwnerField()
     suppressed = OneOf("1")
     snoozed = OneOf("1")
     ordering = OneOf(*ORDERINGS, *(f"-{column}" for column in ORDERINGS))
@@ -153,7 +179,7 @@ class AccountListForm(ListForm):
             lane=given["lane"],
             surge=given["surge"],
             search=given["search"],
-            owner_id=user_id if given["owner"] else None,
+            owner_id=owner_id(given["owner"], user_id),
             suppressed=bool(given["suppressed"]),
             viewer_id=user_id,
             today=today,

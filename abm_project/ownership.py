@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
+from django.db.models import Exists, OuterRef, QuerySet
 
 from abm_project.access import may_own
 from abm_project.models import AccountAction, Snooze
@@ -30,6 +31,11 @@ class OwnedMeanwhile(Exception):
 
 class NobodySuch(Exception):
     """An account cannot be given to a user who may not see it."""
+
+
+def owners() -> QuerySet[User]:
+    """Who owns an account, by name; also who could be given none any more."""
+    return User.objects.filter(Exists(ProspectCompany.objects.filter(owner=OuterRef("pk")))).order_by("username")
 
 
 # --- Verbs ------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 
 from abm_project import dashboards
 from abm_project.access import is_admin, roles
-from abm_project.filters import PAGE_SIZES, AccountListForm, ListForm, MoversForm
+from abm_project.filters import PAGE_SIZES, AccountListForm, ListForm, MoversForm, owner_id
+from abm_project.ownership import owners
 from abm_project.request_ids import current as current_request_id
 from registry import csv_cells
 
@@ -43,7 +44,9 @@ def hot_accounts(request: HttpRequest) -> HttpResponse:
         "filtered": any(
             [chosen.stage, chosen.lane, chosen.surge, chosen.search, chosen.owner_id, chosen.suppressed, chosen.snoozed]
         ),
-        "mine": chosen.owner_id is not None,
+        "mine": chosen.owner_id == request.user.pk,
+        "whose": request.GET.get("owner", ""),
+        "owners": [user.get_username() for user in owners() if user.pk != request.user.pk],
         "sizes": PAGE_SIZES,
         "previous_page": found.page - 1,
         "next_page": found.page + 1,
@@ -58,14 +61,21 @@ def movers(request: HttpRequest) -> HttpResponse:
     form = MoversForm(request.GET)
     if not form.is_valid():
         return bad_filters(request, form)
-    since, mine = form.cleaned_data["since"], form.cleaned_data["owner"]
-    found = dashboards.movers(since, owner_id=request.user.pk if mine else None)
+    since, owner = form.cleaned_data["since"], owner_id(form.cleaned_data["owner"], request.user.pk)
+    found = dashboards.movers(since, owner_id=owner)
     groups = (
         ("Entered Hot", "up", found.entered_hot),
         ("Left Hot", "down", found.left_hot),
         ("Newly exploding", "up", found.newly_exploding),
     )
-    context = {"found": found, "groups": groups, "since": since, "mine": bool(mine), "now": timezone.now()}
+    context = {
+        "found": found,
+        "groups": groups,
+        "since": since,
+        "mine": owner == request.user.pk,
+        "whose": request.GET.get("owner", ""),
+        "now": timezone.now(),
+    }
     return render(request, "movers.html", context)
 
 

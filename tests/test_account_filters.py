@@ -21,7 +21,7 @@ def sales(client):
         ("stage=hot", "Cold, Warm, Hot"),
         ("surge=Huge", "Normal, Surging, Exploding"),
         ("range=90d", "7d, 30d"),
-        ("owner=7", "is not one of: me"),
+        ("owner=7", "There is no user 7: write a user name, or me."),
         ("suppressed=yes", "is not one of: 1"),
         ("ordering=password", "intent_score"),
         ("ordering=--intent_score", "intent_score"),

@@ -114,6 +114,20 @@ def test_filters_are_those_of_the_page_and_combine(get, sales):
     assert domains(get(ACCOUNTS, owner="me")["results"]) == ["hot.example"]
 
 
+def test_whose_accounts_people_and_movers_is_a_user_name(get):
+    maya, sam = make_user("maya"), make_user("sammy")
+    for domain, owner in (("a.example", maya), ("b.example", sam), ("c.example", None)):
+        company = account(domain, owner=owner)
+        make_person(company, f"kim@{domain}")
+
+    assert domains(get(ACCOUNTS, owner="maya")["results"]) == ["a.example"]
+    assert [row["email"] for row in get(PEOPLE, owner="sammy")["results"]] == ["kim@b.example"]
+    assert get(MOVERS, owner="maya")["entered_hot"] is not None
+    for address in (ACCOUNTS, PEOPLE, MOVERS):
+        refused = get(address, status=400, owner="nobody-such")
+        assert [(error["attr"], error["code"]) for error in refused["errors"]] == [("owner", "unknown_user")]
+
+
 def test_facets_say_how_many_a_changed_filter_would_leave(get):
     account("a.example", 90, intent_stage="Hot")
     account("b.example", 20, intent_stage="Cold", top_lane="desks")

@@ -133,6 +133,26 @@ def test_my_accounts_are_those_i_own(client):
     assert "theirs.example" not in page
 
 
+def test_the_accounts_of_anybody_are_one_link_away_and_stay_chosen(client):
+    me, maya = make_user("me"), make_user("maya o’neil & co")
+    make_user("idle")
+    account("mine.example", owner=me)
+    account("theirs.example", owner=maya)
+    account("nobodys.example")
+    client.force_login(me)
+    address = "?owner=maya+o%E2%80%99neil+%26+co"
+    first, page = (client.get(where).content.decode() for where in ("/", "/" + address))
+
+    assert f'href="{address}"' in first and "idle" not in first
+    assert "theirs.example" in page and "mine.example" not in page and "nobodys.example" not in page
+    assert "Accounts of maya o’neil &amp; co</summary>" in page
+    assert 'href="/movers?owner=maya%20o%E2%80%99neil%20%26%20co"' in page
+    assert "owner=maya+o%E2%80%99neil+%26+co&amp;stage=Hot" in page  # the other filters keep it
+    assert "accounts of maya o’neil &amp; co" in client.get("/movers" + address).content.decode()
+    nothing = client.get(f"/{address}&stage=Hot").content.decode()
+    assert "No account of maya o’neil &amp; co’s matches" in nothing
+
+
 def test_a_row_says_why_who_and_how_it_moved():
     company = account("a.example", 60, why_hot_json=["2× Pricing", "1× Security"])
     make_snapshot(company, DAY - timedelta(days=1), intent_score=50)

@@ -141,7 +141,8 @@ def test_lists_say_their_filters_orders_and_pages(schema):
     }
 
     assert set(parameters["stage"]["enum"]) == {"Cold", "Warm", "Hot"}
-    assert parameters["owner"] == {"type": "string", "enum": ["me"]}
+    assert parameters["suppressed"] == {"type": "string", "enum": ["1"]}
+    assert parameters["owner"] == {"type": "string", "maxLength": 150}
     assert re.fullmatch(parameters["ordering"]["pattern"], "-intent_score,domain")
     assert not re.fullmatch(parameters["ordering"]["pattern"], "-password")
     assert parameters["limit"] == {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}

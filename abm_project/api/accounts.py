@@ -27,11 +27,12 @@ from abm_project.api.reads import (
     lane,
     one_of,
     ordering,
-    owner_of,
+    owner,
     stage,
     surge,
     text,
 )
+from abm_project.filters import owner_id
 from ingestion.models import LeadRequest
 from registry.values import IntentStage, Persona, SurgeLevel
 
@@ -48,7 +49,7 @@ class AccountFilters(filters.FilterSet):
     search = text(
         200, "A part of the name, of a domain, also a further or merged one, or of a contact's e-mail address."
     )
-    owner = one_of(["me"], "me: the accounts you own.")
+    owner = owner("Accounts of this user, by name; me: the accounts you own.")
     suppressed = one_of(["1"], "1: the accounts that are suppressed, which are in no other list.")
     snoozed = one_of(["1"], "1: the accounts you snoozed; unless said, they are in the list as all others are.")
     ordering = ordering(dashboards.ORDERINGS, dashboards.DEFAULT_ORDERING)
@@ -60,7 +61,7 @@ class ExplainFilters(filters.FilterSet):
 
 class MoverFilters(filters.FilterSet):
     since = day("Compare with the scores of this UTC day, or the newest before it; yesterday's unless said.")
-    owner = one_of(["me"], "me: the accounts you own.")
+    owner = owner("Accounts of this user, by name; me: the accounts you own.")
 
 
 class LookupFilters(filters.FilterSet):
@@ -507,7 +508,7 @@ class Accounts(Reads):
         """Who entered or left Hot, who newly surges or explodes, and whose score moved most."""
         asked = self.asked()
         with dashboards.one_moment():
-            found = dashboards.movers(asked["since"], owner_id=owner_of(request, asked["owner"]))
+            found = dashboards.movers(asked["since"], owner_id=owner_id(asked["owner"], request.user.pk))
             return Response(Movers(found).data | self.fresh())
 
     @extend_schema(operation_id="abm_accounts_lookup", responses=LookupAnswer)
@@ -529,7 +530,7 @@ def chosen_accounts(request: Request, asked: dict[str, Any]) -> dashboards.Accou
         lane=asked["lane"],
         surge=asked["surge"],
         search=asked["search"],
-        owner_id=owner_of(request, asked["owner"]),
+        owner_id=owner_id(asked["owner"], request.user.pk),
         suppressed=bool(asked["suppressed"]),
         viewer_id=request.user.pk,
         today=timezone.now().date(),

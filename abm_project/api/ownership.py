@@ -19,9 +19,8 @@ from abm_project import dashboards, ownership
 from abm_project.api.briefs import account
 from abm_project.api.description import Problem
 from abm_project.api.strict import Strict, Text, sent, valid
+from abm_project.filters import NAME_LENGTH
 from abm_project.models import NOTE_LENGTH, AccountAction
-
-NAME_LENGTH = 150
 
 
 class OwnedMeanwhile(APIException):

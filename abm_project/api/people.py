@@ -23,11 +23,12 @@ from abm_project.api.reads import (
     lane,
     one_of,
     ordering,
-    owner_of,
+    owner,
     stage,
     surge,
     text,
 )
+from abm_project.filters import owner_id
 from accounts.models import ContactIdentity
 
 
@@ -44,7 +45,7 @@ class PeopleFilters(filters.FilterSet):
         64, "People with this among their top two categories, or, where theirs are not known, among the account's."
     )
     search = text(200, "A part of the name, e-mail address, title, or the account's name or domain.")
-    owner = one_of(["me"], "me: people of the accounts you own.")
+    owner = owner("People of this user's accounts, by name; me: of the accounts you own.")
     ordering = ordering(tuple(dashboards.PEOPLE_ORDERINGS), dashboards.PEOPLE_DEFAULT_ORDERING)
 
 
@@ -140,6 +141,6 @@ def chosen_people(request: Request, asked: dict[str, Any]) -> dashboards.PeopleF
         lane=asked["lane"],
         category=asked["category"],
         search=asked["search"],
-        owner_id=owner_of(request, asked["owner"]),
+        owner_id=owner_id(asked["owner"], request.user.pk),
         ordering=asked["ordering"] or dashboards.PEOPLE_DEFAULT_ORDERING,
     )

@@ -10,11 +10,11 @@ from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
 from abm_project import dashboards
 from abm_project.api.lists import LIMIT_MAX, StrictFilters, page_asked, page_of
+from abm_project.filters import NAME_LENGTH, OwnerField
 from accounts.models import ProspectCompany
 from registry.values import IntentStage, SurgeLevel
 
@@ -70,6 +70,14 @@ def lane(meaning: str) -> Any:
     word = RegexValidator(r"\A[^\s\x00-\x1f/]+\Z", "A lane is one word such as private_office.")
     made = filters.CharFilter(max_length=64, validators=[word])
     return described(made, {"type": "string", "maxLength": 64}, meaning)
+
+
+class OwnerFilter(filters.Filter):
+    field_class = OwnerField
+
+
+def owner(meaning: str) -> Any:
+    return described(OwnerFilter(), {"type": "string", "maxLength": NAME_LENGTH}, meaning)
 
 
 def day(meaning: str) -> Any:
@@ -165,8 +173,3 @@ class Reads(GenericViewSet[ProspectCompany]):
 
     def fresh(self) -> dict[str, Any]:
         return {"freshness": Freshness(dashboards.freshness(dashboards.newest_due(timezone.now()))).data}
-
-
-def owner_of(request: Request, said: str) -> int | None:
-    """The user `owner=me` means."""
-    return request.user.pk if said else None
