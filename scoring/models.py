@@ -343,8 +343,11 @@ class DailyAccountIntent(Record):
         db_table = "daily_account_intent"
         verbose_name = "snapshot"
         indexes = [
-            # The lanes' averages of a day, and their hot accounts of 30 days, are read from these two alone.
-            models.Index(fields=["date", "top_lane", "top_lane_30d", "intent_score"], name="snapshot_by_date"),
+            # The lanes' averages of a day, whose score moved since it, and the lanes' hot accounts of 30 days are read
+            # from these two alone.
+            models.Index(
+                fields=["date", "prospect_company", "intent_score", "top_lane", "top_lane_30d"], name="snapshot_by_day"
+            ),
             models.Index(fields=["intent_stage", "date", "top_lane", "top_lane_30d"], name="snapshot_by_stage"),
             models.Index(fields=["top_lane"], name="snapshot_by_lane"),
             models.Index(fields=["surge_level"], name="snapshot_by_surge"),

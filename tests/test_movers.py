@@ -81,6 +81,20 @@ def test_the_biggest_changes_come_first_both_ways():
     assert [mover.change for mover in found.down] == [-14, -13, -12]
 
 
+def test_who_had_no_score_before_stands_among_the_risen_by_all_of_its_own():
+    for number in range(3):
+        moved(f"up{number}.example", (10, "Cold", "Normal"), (15 + number, "Cold", "Normal"))
+    moved("first.example", None, (7, "Cold", "Normal"))
+    moved("last.example", None, (5, "Cold", "Normal"))
+    moved("too-little.example", None, (4, "Cold", "Normal"))
+    moved("nothing.example", None, (0, "Cold", "Normal"))
+
+    assert domains(movers(limit=4).up) == ["up2.example", "first.example", "up1.example", "up0.example"]
+    assert domains(movers(limit=5).up)[-1] == "last.example"
+    assert domains(movers().up)[-2:] == ["last.example", "too-little.example"]
+    assert domains(movers().down) == []
+
+
 def test_more_than_are_shown_are_counted():
     for number in range(5):
         moved(f"{number}.example", (60, "Warm", "Normal"), (70 + number, "Hot", "Normal"))
@@ -136,4 +150,4 @@ def test_forty_movers_take_as_many_queries_as_one():
     with CaptureQueriesContext(connection) as forty:
         movers()
 
-    assert len(forty) == len(one) == 10
+    assert len(forty) == len(one) == 11

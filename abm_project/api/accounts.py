@@ -22,6 +22,7 @@ from abm_project.api.reads import (
     Freshness,
     Page,
     Reads,
+    all_written,
     choice,
     day,
     lane,
@@ -31,6 +32,7 @@ from abm_project.api.reads import (
     stage,
     surge,
     text,
+    written,
 )
 from abm_project.filters import owner_id
 from ingestion.models import LeadRequest
@@ -473,7 +475,7 @@ class Accounts(Reads):
         chosen, (page, limit) = chosen_accounts(request, self.asked()), self.page_asked()
         with dashboards.one_moment():
             found = dashboards.hot_accounts(chosen, page, limit)
-            facets = {name: Facet(getattr(found, name), many=True).data for name in ("stages", "surges", "lanes")}
+            facets = {name: all_written(Facet, getattr(found, name)) for name in ("stages", "surges", "lanes")}
             return Response(self.page(AccountRow, found, page) | facets | self.fresh())
 
     @extend_schema(
@@ -492,7 +494,7 @@ class Accounts(Reads):
             found = dashboards.account_by_id(id)
             if found is None:
                 raise Http404
-            return Response(AccountDetail(found).data | self.fresh())
+            return Response(written(AccountDetail, found) | self.fresh())
 
     @extend_schema(operation_id="abm_account_explain", responses=ExplanationAnswer)
     def explain(self, request: Request, id: UUID) -> Response:
@@ -501,7 +503,7 @@ class Accounts(Reads):
             why = dashboards.explained(id, self.asked()["date"])
             if why is None:
                 raise Http404
-            return Response(Explanation(why).data | self.fresh())
+            return Response(written(Explanation, why) | self.fresh())
 
     @extend_schema(operation_id="abm_movers", responses=MoversAnswer)
     def movers(self, request: Request) -> Response:
@@ -509,7 +511,7 @@ class Accounts(Reads):
         asked = self.asked()
         with dashboards.one_moment():
             found = dashboards.movers(asked["since"], owner_id=owner_id(asked["owner"], request.user.pk))
-            return Response(Movers(found).data | self.fresh())
+            return Response(written(Movers, found) | self.fresh())
 
     @extend_schema(operation_id="abm_accounts_lookup", responses=LookupAnswer)
     def lookup(self, request: Request) -> Response:
@@ -520,7 +522,7 @@ class Accounts(Reads):
             raise ValidationError({"domain": ["Give a domain or an email, and not both."]}, "required")
         with dashboards.one_moment():
             found = dashboards.lookup(**given, today=timezone.now().date())
-            return Response(Lookup(found).data | self.fresh())
+            return Response(written(Lookup, found) | self.fresh())
 
 
 def chosen_accounts(request: Request, asked: dict[str, Any]) -> dashboards.AccountFilter:

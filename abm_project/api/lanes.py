@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from abm_project import dashboards
 from abm_project.api.accounts import AccountRow
-from abm_project.api.reads import Freshness, Page, Reads, lane, one_of
+from abm_project.api.reads import Freshness, Page, Reads, all_written, lane, one_of
 
 
 class LaneFilters(filters.FilterSet):
@@ -81,7 +81,7 @@ class Lanes(Reads):
         range = asked["range"] or next(iter(dashboards.RANGES))
         with dashboards.one_moment():
             found = dashboards.lane_cards(range)
-            told: dict[str, Any] = {"before": found.before, "results": LaneCard(found.cards, many=True).data}
+            told: dict[str, Any] = {"before": found.before, "results": all_written(LaneCard, found.cards)}
             chosen = dashboards.AccountFilter(range=range, lane=asked["lane"])
             listed = dashboards.hot_accounts(chosen, page, limit) if asked["lane"] else None
             told["accounts"] = listed and self.page(AccountRow, listed, page)

@@ -19,6 +19,7 @@ from abm_project.api.reads import (
     Freshness,
     Page,
     Reads,
+    all_written,
     described,
     lane,
     one_of,
@@ -27,6 +28,7 @@ from abm_project.api.reads import (
     stage,
     surge,
     text,
+    written,
 )
 from abm_project.filters import owner_id
 from accounts.models import ContactIdentity
@@ -119,8 +121,8 @@ class People(Reads):
         with dashboards.one_moment():
             found = dashboards.people(chosen, page, limit)
             told = {
-                "lanes": Facet(found.lanes, many=True).data,
-                "account": PersonAccount(found.account).data if found.account else None,
+                "lanes": all_written(Facet, found.lanes),
+                "account": written(PersonAccount, found.account) if found.account else None,
             }
             return Response(self.page(PersonRow, found, page) | told | self.fresh())
 

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Model, QuerySet
 
 from abm_project.dashboards.families import Families, families, leads_of, shown_for
 from abm_project.dashboards.one_moment import one_moment
@@ -18,6 +18,7 @@ from ai_summaries.models import AccountAISummary
 from ingestion.models import LeadRequest
 from scoring.models import DailyAccountIntent
 
+Row = TypeVar("Row", bound=Model)
 SHOWN = 50  # signals, lead requests and people of an account page
 
 
@@ -187,6 +188,9 @@ def _detail(company: ProspectCompany, explain: bool) -> AccountDetail:
     here = accounts_of_people([company], family)
     leads = leads_of(family)
     signals = IntentSignal.objects.filter(prospect_company__in=family.by_id).select_related("contact")
+    people, people_count = _first(newest_first)
+    newest_leads, leads_count = _first(leads.order_by("-submitted_at", "-id"))
+    newest_signals, signals_count = _first(signals.order_by("-occurred_at", "-id"))
     return AccountDetail(
         id=company.id,
         domain=company.domain,
@@ -220,15 +224,21 @@ def _detail(company: ProspectCompany, explain: bool) -> AccountDetail:
         timeline=timeline,
         lanes=_lanes(row),
         pages=snapshot.top_pages_7d if snapshot else (),
-        people=persons_of(list(newest_first[:SHOWN]), here, family),
-        people_count=contacts.count(),
-        leads=tuple(map(_lead, leads.order_by("-submitted_at", "-id")[:SHOWN])),
-        leads_count=leads.count(),
-        signals=tuple(map(_signal, signals.order_by("-occurred_at", "-id")[:SHOWN])),
-        signals_count=signals.count(),
+        people=persons_of(people, here, family),
+        people_count=people_count,
+        leads=tuple(map(_lead, newest_leads)),
+        leads_count=leads_count,
+        signals=tuple(map(_signal, newest_signals)),
+        signals_count=signals_count,
         briefs=_briefs(company),
         why=why_of(company, row.date) if row and explain else None,
     )
+
+
+def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
+    """Those that are shown, and how many there are: asked only where there are more."""
+    shown = list(rows[:SHOWN])
+    return shown, len(shown) if len(shown) < SHOWN else rows.count()
 
 
 def _web_address(url: str | None) -> str:

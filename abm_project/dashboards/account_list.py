@@ -219,14 +219,14 @@ def _found_by(search: str) -> Q:
     merges = merges_now()
     roots = {
         merges.root(company)
-        for company in contacts.filter(prospect_company__in=merges.parents).values_list("prospect_company", flat=True)
+        for company in contacts.filter(prospect_company__in=merges.heads).values_list("prospect_company", flat=True)
     }
     found = Q(name__icontains=search) | Q(id__in=contacts.values("prospect_company"))
     for domain in _domains_meant(search):
         found |= Q(domain__contains=domain)
         further = CompanyDomain.objects.filter(domain__contains=domain)
         found |= Q(id__in=further.values("prospect_company"))
-        owners = further.filter(prospect_company__in=merges.parents).values_list("prospect_company", flat=True)
+        owners = further.filter(prospect_company__in=merges.heads).values_list("prospect_company", flat=True)
         roots |= {merges.root(company) for company in owners}
         roots |= {merges.root(company) for company, name in merges.domains.items() if domain in name}
     return found | Q(id__in=roots)

@@ -3,7 +3,7 @@
 A merge is a pointer and moves nothing (design 4), so what belongs to an account is read through its family.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,21 +18,41 @@ from ingestion.models import LeadRequest
 class Merges:
     """Every merge there is, chains too: few, because each was made by hand."""
 
-    parents: dict[UUID, UUID]
+    heads: dict[UUID, UUID]  # of each merged account, the one that is shown for it
     domains: dict[UUID, str]
 
     def root(self, company: UUID) -> UUID:
-        for _ in range(len(self.parents) + 1):
-            if company not in self.parents:
-                break
-            company = self.parents[company]
-        return company
+        return self.heads.get(company, company)
 
 
 def merges_now() -> Merges:
     rows = ProspectCompany.objects.filter(merged_into__isnull=False).values_list("id", "merged_into", "domain")
-    found = list(rows)
-    return Merges({id: parent for id, parent, _ in found}, {id: domain for id, _, domain in found})
+    parents, domains = {}, {}
+    for id, parent, domain in rows:
+        parents[id], domains[id] = parent, domain
+    return Merges({id: _end_of(id, parents) for id in parents}, domains)
+
+
+def merges_into(heads: Iterable[UUID]) -> Merges:
+    """The merges of a few accounts alone: a query for each step of their chains, most of which have none."""
+    found: dict[UUID, UUID] = {id: id for id in heads}
+    domains: dict[UUID, str] = {}
+    above = set(found)
+    while above:
+        below = ProspectCompany.objects.filter(merged_into__in=above).values_list("id", "merged_into", "domain")
+        new = [row for row in below if row[0] not in found]  # a ring, which recompute names, ends where it began
+        found |= {id: found[parent] for id, parent, _ in new}
+        domains |= {id: domain for id, _, domain in new}
+        above = {id for id, _, _ in new}
+    return Merges({id: found[id] for id in domains}, domains)
+
+
+def _end_of(company: UUID, parents: dict[UUID, UUID]) -> UUID:
+    for _ in range(len(parents)):  # a ring, which recompute names, must not hold a page for ever
+        if company not in parents:
+            break
+        company = parents[company]
+    return company
 
 
 def head_of(company: ProspectCompany) -> UUID:
@@ -49,10 +69,11 @@ class Families:
 
 
 def families(own: dict[UUID, str], merges: Merges | None = None) -> Families:
-    """Two queries for accounts given as id → domain; one where the merges are known."""
-    merges = merges or merges_now()
-    by_id = {id: id for id in own} | {id: root for id in merges.parents if (root := merges.root(id)) in own}
-    by_domain = {(own.get(id) or merges.domains[id]): root for id, root in by_id.items()}
+    """Accounts given as id → domain. Two queries, and one more for each step of their chains of merges; one in all
+    where the merges are known."""
+    merges = merges or merges_into(own)
+    by_id = {id: id for id in own} | {id: head for id, head in merges.heads.items() if head in own}
+    by_domain = {(own.get(id) or merges.domains[id]): head for id, head in by_id.items()}
     for domain, company in CompanyDomain.objects.filter(prospect_company__in=by_id).values_list(
         "domain", "prospect_company"
     ):

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F, FilteredRelation, IntegerField, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce
@@ -17,6 +18,7 @@ from registry.values import IntentStage, SurgeLevel
 from scoring.models import DailyAccountIntent
 
 MOVERS_SHOWN = 10
+Moved = tuple[int, int, UUID]  # by how much, to which score, who
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ NONE = Moves(0, ())
 def movers(since: date | None = None, limit: int = MOVERS_SHOWN, owner_id: int | None = None) -> Movers:
     """What moved since the newest scores of `since` or before; without it, of the day before the newest.
 
-    Ten queries for any number of accounts. Those that look for ids take numbers alone, which the database reads from an
-    index, and begin at what is rare: who is Hot or surges now, or was Hot then. Only whose score moved most is asked of
-    all. The rows that are shown are read by themselves.
+    Eleven queries for any number of accounts. Those that look for ids take numbers alone, which the database reads from
+    an index, and begin at what is rare: who is Hot or surges now, or was Hot then. Only whose score moved most is asked
+    of all. The rows that are shown are read by themselves.
     """
     with one_moment():
         through = newest_date()
@@ -88,9 +90,8 @@ def movers(since: date | None = None, limit: int = MOVERS_SHOWN, owner_id: int |
             return Movers(None, through, NONE, NONE, NONE, NONE, (), ())
         accounts = _then_and_now(start, owner_id)
         turned = [list(accounts.filter(turn).values_list(*TURN, named=True)) for turn in TURNS]
-        rose = accounts.filter(moved__gt=0).order_by("-moved", "-intent_score", "id").values_list("id", flat=True)
-        fell = accounts.filter(moved__lt=0).order_by("moved", "-intent_score", "id").values_list("id", flat=True)
-        return _movers(start, through, accounts, turned, list(rose[:limit]), list(fell[:limit]), limit)
+        rose, fell = _risen(accounts, start, owner_id, limit), _moved_most("ASC", start, owner_id, limit)
+        return _movers(start, through, accounts, turned, [id for _, _, id in rose], [id for _, _, id in fell], limit)
 
 
 def _scored_by(day: date) -> date | None:
@@ -120,6 +121,39 @@ def _then_and_now(since: date, owner_id: int | None) -> QuerySet[ProspectCompany
         surge_before=F("earlier__surge_level"),
         moved=_signed(F("intent_score")) - _signed(Coalesce(F("earlier__intent_score"), 0)),
     )
+
+
+# --- Whose score moved most -------------------------------------------------------------------------------------------
+def _risen(accounts: QuerySet[ProspectCompany], since: date, owner_id: int | None, limit: int) -> list[Moved]:
+    """Those that had a score then, and those that had none: these rose by all that they have."""
+    known = _moved_most("DESC", since, owner_id, limit)
+    least = known[-1][0] if len(known) == limit else 1
+    new = accounts.filter(earlier__isnull=True, intent_score__gte=least).order_by("-intent_score", "id")
+    both = known + [(score, score, id) for score, id in new.values_list("intent_score", "id")[:limit]]
+    return sorted(both, key=lambda row: (-row[0], -row[1], row[2]))[:limit]
+
+
+def _moved_most(order: str, since: date, owner_id: int | None, limit: int) -> list[Moved]:
+    """Of the accounts that had a score then: down (ASC) or up (DESC).
+
+    By hand, since the database would begin at the accounts and look for the past of each all over its table: 0.9 s for
+    100,000. From the past, which an index holds in the order of the accounts, it is 0.3; and only an outer join, whose
+    columns stand in a COALESCE, is certain to begin there.
+    """
+    owned, params = ("AND account.owner_id = %s", [owner_id]) if owner_id is not None else ("", [])
+    before = "CAST(earlier.intent_score AS SIGNED)"
+    sql = f"""SELECT COALESCE(CAST(account.intent_score AS SIGNED), {before}) - {before} AS moved,
+            account.intent_score, earlier.prospect_company_id
+        FROM daily_account_intent earlier
+        LEFT JOIN prospect_companies account ON account.id = earlier.prospect_company_id
+            AND account.merged_into_id IS NULL AND account.snapshot_date IS NOT NULL
+            AND account.suppressed_as = '' {owned}
+        WHERE earlier.date = %s
+        ORDER BY moved {order}, account.intent_score DESC, earlier.prospect_company_id LIMIT %s"""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [*params, since, limit])
+        found = cursor.fetchall()
+    return [(moved, score, UUID(str(id))) for moved, score, id in found if (moved < 0 if order == "ASC" else moved > 0)]
 
 
 def _signed(score: Combinable) -> Cast:

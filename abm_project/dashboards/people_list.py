@@ -16,7 +16,7 @@ from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.functions import Concat, Lower, Trim
 
 from abm_project.dashboards.account_list import CSV_BATCH, Facet
-from abm_project.dashboards.families import Families, Merges, families, merges_now
+from abm_project.dashboards.families import Families, Merges, families, merges_into, merges_now
 from abm_project.dashboards.one_moment import one_moment
 from abm_project.dashboards.trends import newest_date
 from accounts.models import Contact, ContactIdentity, ProspectCompany
@@ -111,7 +111,7 @@ def people(chosen: PeopleFilter, page: int = 1, limit: int = 50) -> People:
 
 
 def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
-    merges, through = merges_now(), newest_date()
+    merges, through = _merges_for(chosen), newest_date()
     matching = _of_accounts(chosen, merges, through)
     lanes = _lanes(_of_accounts(replace(chosen, lane=""), merges, through) if chosen.lane else matching, chosen, merges)
     contacts = _ordered(matching, chosen)
@@ -128,12 +128,22 @@ def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
         pages=pages,
         limit=limit,
         lanes=lanes,
-        account=_asked_for(chosen.account_id, merges) if chosen.account_id else None,
+        account=_asked_for(chosen.account_id, merges, rows) if chosen.account_id else None,
         through=through,
     )
 
 
-def _asked_for(id: UUID, merges: Merges) -> PersonAccount | None:
+def _merges_for(chosen: PeopleFilter) -> Merges:
+    """All that there are; for the people of one account, which is a head, its own."""
+    id = chosen.account_id
+    if id is None or ProspectCompany.objects.filter(id=id, merged_into__isnull=False).exists():
+        return merges_now()
+    return merges_into([id])
+
+
+def _asked_for(id: UUID, merges: Merges, rows: Sequence[Person]) -> PersonAccount | None:
+    if rows:  # they are all of this account
+        return rows[0].account
     company = ProspectCompany.objects.filter(id=merges.root(id)).first()
     return company and accounts_of_people([company], families({company.id: company.domain}, merges))[company.id]
 
@@ -185,11 +195,11 @@ def _accounts(chosen: PeopleFilter, merges: Merges, prefix: str = "") -> Q:
 
 def _merged_into(accounts: QuerySet[ProspectCompany], merges: Merges) -> Q:
     """Contacts of accounts merged into one of these."""
-    if not merges.parents:
+    if not merges.heads:
         return Q(pk__in=[])
     with_merged = ProspectCompany.objects.filter(merged_into__isnull=False).values("merged_into")
     here = set(accounts.filter(id__in=with_merged).values_list("id", flat=True))
-    return Q(prospect_company__in=[id for id in merges.parents if merges.root(id) in here])
+    return Q(prospect_company__in=[id for id, root in merges.heads.items() if root in here])
 
 
 def _looked_at(chosen: PeopleFilter, merges: Merges) -> Q:
