@@ -11,7 +11,7 @@ every probe is green and every lead is tied; P7 nothing that strangers or the mo
 link, on any page and in any file that was read; P8 no secret stands in any answer or any log.
 
 The moments come from a seed that a failing run prints; PYTEST_SYSTEM_SEED=N repeats them, PYTEST_SYSTEM_SECONDS=N says
-how long it goes on (600 before a release).
+how long it goes on (600 before a release), and -rP shows the figures of a run that passed.
 """
 
 import csv
