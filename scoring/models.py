@@ -182,8 +182,9 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
             running = self.filter(bulk_marker=1).first()
             if running is None:
                 raise DeadInTheWay("Another run has ended this very moment. Try again.") from None
-            dead = self.dead().filter(pk=running.pk).exists()
-            raise (DeadInTheWay if dead else RunInProgress)(running.in_the_way, running) from None
+            # Asked anew: since it was read, somebody may have buried it, and its successor is the one to be named.
+            lives = self.filter(pk=running.pk, state=JobRun.State.RUNNING, lease_until__gte=Now()).exists()
+            raise (RunInProgress if lives else DeadInTheWay)(running.in_the_way, running) from None
         return self.get(pk=run.pk)  # with the values that the database made
 
 
