@@ -86,6 +86,25 @@ def test_only_the_proxy_is_reached_from_outside_and_it_is_the_documented_one():
     assert "proxy_request_buffering on;" in directives(documented)
 
 
+def test_the_page_names_settings_that_exist_and_without_systemd_the_lines_of_the_units():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (settings,) = re.findall(r"(?s)```\n(SECRET_KEY=.+?)```", page)
+    by_hand = re.findall(r"(?m)^runuser -u orbit -- env ENV_FILE=/etc/orbit/orbit.env (.+)$", page)
+    started = {unit(path)["Service"]["ExecStart"].removeprefix("/opt/orbit/") for path in UNITS}
+
+    assert {line.split("=")[0] for line in settings.split("\n") if line} <= set(example_lines())
+    assert started <= set(by_hand)
+
+
+def test_the_page_installs_what_the_driver_is_compiled_with():
+    pages = [(ROOT / "README.md").read_text(), (ROOT / "docs" / "operations.md").read_text()]
+    (compiler,) = re.findall(r"(?m)^COMPILER = \((.+?)\)", (ROOT / "dev").read_text())
+
+    for page in pages:
+        (line,) = re.findall(r"(?m)^apt-get install -y (.*gcc.*)$", page)
+        assert {*re.findall(r'"(.+?)"', compiler), "python3-venv", "git"} <= set(line.split())
+
+
 def test_processes_run_as_a_user_of_their_own_that_can_write_one_folder():
     assert re.search(r"(?m)^USER orbit$", (DEPLOY / "Dockerfile").read_text())
     for path in UNITS:
