@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.core.mail import get_connection
 from django.db import Error, connection
+from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from redis import RedisError
 
@@ -52,8 +53,24 @@ def examine(now: datetime, *, ask_posthog: bool = True) -> Iterator[tuple[str, D
         try:
             part(found, now)
         except Error as error:
-            found.bad(f"The database does not answer: {' '.join(map(str, error.args))}")
+            if tables_are_missing():
+                found.note("Not looked at: the tables are missing.")
+            else:
+                found.bad(f"The database does not answer: {' '.join(map(str, error.args))}")
         yield name, found
+
+
+def pending_migrations() -> list[tuple[Migration, bool]]:
+    executor = MigrationExecutor(connection)  # reads only
+    return executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def tables_are_missing() -> bool:
+    """A new database is no broken one: the part Database has said what to do."""
+    try:
+        return bool(pending_migrations())
+    except Error:
+        return False
 
 
 def configuration(found: Diagnosis, now: datetime) -> None:
@@ -78,10 +95,7 @@ def database(found: Diagnosis, now: datetime) -> None:
         found.note("SQLite: for trying out and for one machine. DATABASE_URL names MySQL or MariaDB.")
     else:
         server(found)
-    pending = MigrationExecutor(connection).migration_plan(
-        MigrationExecutor(connection).loader.graph.leaf_nodes()
-    )  # reads only
-    if pending:
+    if pending := pending_migrations():
         names = ", ".join(f"{migration.app_label} {migration.name}" for migration, _ in pending[:3])
         found.bad(f"{len(pending)} migrations are not applied ({names} …). Run manage.py migrate.")
         return

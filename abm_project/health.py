@@ -77,7 +77,7 @@ def database(nights: Nights | None) -> Check:
 def night(nights: Nights | None, now: datetime) -> Check:
     """Red when the last successful night, or the first one that was asked for, is more than 26 hours ago."""
     if nights is None:
-        return Check(False, "Unknown: the database does not answer.")
+        return Check(False, "Unknown: the database does not answer, or is not migrated.")
     slot, state = nights.newest or (None, "")
     said = f" The night of {slot} {TROUBLE[state]}." if state in TROUBLE else ""
     since = nights.last_done or nights.first_queued

@@ -1,7 +1,11 @@
 """The doctor of an installation: each part, well and ill; it ends with what to do."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -34,6 +38,9 @@ def well(settings, tmp_path):
     return settings
 
 
+ROOT = Path(__file__).resolve().parent.parent
+
+
 def examine(*options):
     """Its exit code, the bad lines, and all it said."""
     out, code = StringIO(), 0
@@ -54,6 +61,16 @@ def test_where_all_is_well_it_says_so_twice(well):
     for part in ("Settings", "Database", "Jobs", "Registry", "PostHog", "Briefs", "Mail", "Alerts"):
         assert f"\n{part}\n" in said
     assert "All migrations are applied." in said and "The active config is default_v1" in said
+
+
+def test_a_new_database_is_told_to_be_migrated_and_not_taken_for_one_that_is_away(tmp_path):
+    settings = {"ENV_FILE": os.devnull, "DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3", "PATH": os.environ["PATH"]}
+    argv = [sys.executable, "manage.py", "doctor"]
+    run = subprocess.run(argv, cwd=ROOT, env=settings, capture_output=True, text=True)
+
+    assert run.returncode == 1 and "Run manage.py migrate." in run.stdout
+    assert run.stdout.count("Not looked at: the tables are missing.") == 2  # the registry and the web hooks
+    assert "The database does not answer:" not in run.stdout
 
 
 @pytest.mark.mariadb

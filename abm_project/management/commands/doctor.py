@@ -38,5 +38,6 @@ class Command(BaseCommand):
             self.stdout.write("\nTo do:")
             for number, text in enumerate(wrong, 1):
                 self.stdout.write(f"{number}. {redact(text)}")
-            raise CommandError(f"{len(wrong)} things are not as they should be.")
+            things = f"{len(wrong)} things are not as they" if len(wrong) > 1 else "One thing is not as it"
+            raise CommandError(f"{things} should be.")
         self.stdout.write("\nAll is well.")
