@@ -146,6 +146,9 @@ def perform(run_id: str | UUID) -> None:
         return
     try:
         KINDS[claimed.kind](claimed, now)
+    except CannotScore as why:  # a reason for people, such as a first night before any activity: no traceback
+        log.error("%s failed. %s", claimed, why)
+        return
     except Exception:
         log.exception("%s failed.", claimed)  # the row says why, and the next reconciliation tries a night again
         return
