@@ -38,13 +38,24 @@ def days_to_read(today: date, since: datetime | None = None, *, full: bool = Fal
     events change the past. Days that were imported from files stay as they are. `since`: those read after it are done.
     `full`: all 59, whatever is known of them.
     """
-    last = today - timedelta(days=1)
-    window = [last - timedelta(days=age) for age in reversed(range(FIRST_DAYS))]
+    window = _window(today)
     if full:
         return window
+    last = window[-1]
     pulls = {pull.date: pull for pull in ActivityPull.objects.filter(date__range=(window[0], last))}
     young = last - timedelta(days=settings.POSTHOG_REPULL_DAYS)
     return [day for day in window if _is_due(pulls.get(day), since, is_young=day > young)]
+
+
+def days_from_files(today: date) -> int:
+    """How many of the last 59 days `days_to_read` leaves out because they came from files."""
+    window = _window(today)
+    days = ActivityPull.objects.filter(date__range=(window[0], window[-1]), read_at=None)
+    return days.filter(state=ActivityPull.State.PULLED).count()
+
+
+def _window(today: date) -> list[date]:
+    return [today - timedelta(days=age) for age in range(FIRST_DAYS, 0, -1)]
 
 
 def _is_due(pull: ActivityPull | None, since: datetime | None, *, is_young: bool) -> bool:

@@ -860,7 +860,11 @@ def test_full_reads_days_from_files_again_and_without_it_they_stay(posthog, morn
     for age in range(1, 60):
         make_pull(morning - timedelta(days=age))
 
-    assert pull_activity() == "Nothing to read: every day is in.\n"
+    stay = "From files 59 days, which stay; --full reads them from PostHog.\n"
+    assert pull_activity() == f"{stay}Nothing to read: every day is in.\n"
+    ActivityPull.objects.filter(date=morning - timedelta(days=1)).update(read_at=at(morning, 2), state="failed")
+    assert pull_activity().startswith("From files 58 days, which stay; --full reads them from PostHog.\nDays       1, ")
+    JobRun.objects.all().delete()
     oldest = morning - timedelta(days=59)
     posthog.faults.add(faults.answer(402), name=f"orbit count {oldest}")
     with pytest.raises(CommandError, match=f"^{oldest}: "):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from ingestion.posthog import PostHogError, connect
-from ingestion.pull import Pulled, days_to_read, pull
+from ingestion.pull import Pulled, days_from_files, days_to_read, pull
 from registry.loader import RegistryUnusable
 from scoring.models import LeaseLost, RunInProgress
 from scoring.nights import run_pull
@@ -37,6 +37,8 @@ class Command(BaseCommand):
         gc.freeze()  # what is loaded by now stays: the collector need not look at it a thousand times
         now = timezone.now()
         days = chosen(options, now.date())
+        if options["first"] is None and not options["full"] and (kept := days_from_files(now.date())):
+            self.stdout.write(f"From files {kept} days, which stay; --full reads them from PostHog.")
         if not days:
             self.stdout.write("Nothing to read: every day is in.")
             return
