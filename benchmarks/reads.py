@@ -38,6 +38,7 @@ from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+import abm_project.wsgi  # noqa: F401 - the web's own way with garbage, which a process of tests does not have
 from abm_project.access import give_role
 from abm_project.models import Snooze
 from accounts.models import CompanyDomain, Contact, ContactIdentity, ProspectCompany
