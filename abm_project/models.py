@@ -125,7 +125,8 @@ class AlertSubscription(Record):
         db_table = "abm_alert_subscriptions"
         constraints = [
             models.CheckConstraint(
-                condition=Q(user__isnull=True) ^ Q(webhook__isnull=True),
+                # Not by XOR: of two empty fields Django makes `1` of it on MySQL, and the form lets them through.
+                condition=Q(user__isnull=True, webhook__isnull=False) | Q(user__isnull=False, webhook__isnull=True),
                 name="alert_subscription_one_recipient",
                 violation_error_message="Choose a user or a webhook, not both.",
             )

@@ -7,6 +7,7 @@ from datetime import timedelta
 from threading import Barrier, Thread
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
@@ -550,3 +551,11 @@ def test_a_user_without_an_address_is_told_so_and_many_lines_take_no_more_querie
 
     assert "has no mail address yet" in page
     assert client.post("/alerts", {"do": "add", "on_hot": "on"}).status_code == 400
+
+
+def test_a_subscription_of_nobody_or_of_two_is_refused_in_words():
+    user = make_user("ann", "sales")
+    webhook = AlertWebhook.objects.create(name="team", kind="slack", url="https://hooks.example/x")
+    for recipients in ({}, {"user": user, "webhook": webhook}):
+        with pytest.raises(ValidationError, match="Choose a user or a webhook, not both"):
+            AlertSubscription(**recipients).full_clean()

@@ -32,9 +32,12 @@ class PageQuery(serializers.Serializer[Any]):
     )
 
 
+PAGING = tuple(PageQuery().fields)
+
+
 def page_asked(request: Request) -> tuple[int, int]:
     """Page and limit."""
-    given = {name: request.query_params[name] for name in PageQuery().fields if name in request.query_params}
+    given = {name: request.query_params[name] for name in PAGING if name in request.query_params}
     chosen = valid(PageQuery(data=given))
     return chosen["page"], chosen["limit"]
 
@@ -71,7 +74,7 @@ class StrictFilters(DjangoFilterBackend):
         filters = self.get_filterset(request, queryset, view)
         if filters is None:
             return None
-        paging = PageQuery().fields if getattr(view, "pagination_class", None) else {}
+        paging = PAGING if getattr(view, "pagination_class", None) else ()
         problems: dict[str, Any] = {}
         for name in query:
             if name not in filters.filters and name not in paging:

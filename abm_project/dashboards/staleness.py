@@ -54,6 +54,7 @@ def freshness(today: date) -> Freshness:
     )
     runs = (
         JobRun.objects.filter(kind__in=[NIGHT, RECOMPUTE], is_bulk=True)
+        .only("state", "message", "params_json", "heartbeat_at", "started_at")  # every answer says how fresh it is
         .annotate(silent=Q(state=JobRun.State.RUNNING, lease_until__lt=Now()))
         .order_by("-started_at", "-id")[: LIVE_RUNS + 1]
     )
