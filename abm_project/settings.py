@@ -189,7 +189,7 @@ DATABASES["health"] = quick(DATABASES["default"])
 # --- Jobs -------------------------------------------------------------------------------------------------------------
 REDIS_URL = literal("REDIS_URL")
 JOBS = "queue" if REDIS_URL else "inline"  # left to workers, or done by the process that is asked
-REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.5)
+REDIS_TIMEOUT_SECONDS = env.float("REDIS_TIMEOUT_SECONDS", default=0.4)
 SCHEDULER_TICK_SECONDS = env.float("SCHEDULER_TICK_SECONDS", default=10.0)
 SCHEDULER_BACKOFF_SECONDS = env.float("SCHEDULER_BACKOFF_SECONDS", default=30.0)
 RECONCILE_SECONDS = env.int("RECONCILE_SECONDS", default=600)
