@@ -44,7 +44,7 @@ class Record(models.Model):
     def insert(cls, *, or_ignore: bool = False, **values: Any) -> Any:
         """Store a new row of these values, named as attributes are (`contact_id`), and else of the defaults. Its id.
 
-        `save` takes five times as long: it writes its SQL anew for every row, asks every field what it makes of its
+        `save` takes a multiple of the time: it writes its SQL anew for every row, asks every field what it makes of its
         default, and looks around for what is none of a new row's business. No signals are sent. `or_ignore`: one that
         is there already, by any unique constraint, stays.
         """

@@ -37,7 +37,7 @@ class Text(serializers.CharField):
     def run_validation(self, data: Any = serializers.empty) -> Any:
         if type(data) is str and self._is_plain and "\0" not in data:
             text = data.strip()
-            if 0 < len(text) <= self.max_length:  # as nearly all are: two thirds of a form's checking were these fields
+            if 0 < len(text) <= self.max_length:  # as nearly all do; what does not fit goes the whole way to its error
                 return text
         return super().run_validation("" if data is None and not self.required else data)
 
