@@ -5,15 +5,16 @@ leads or people as one file. A view that says nothing is closed: to open one tak
 groups, made after every migration; an API token has one of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.apps import AppConfig, apps
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 
 SALES = "sales"
@@ -29,15 +30,28 @@ SEEN_BY_ADMINS = ("registry", "accounts", "ingestion", "scoring", "ai_summaries"
 
 
 def roles(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
-    """The user's roles; a superuser has both. One query a request: remembered on the user."""
+    """The user's roles; a superuser has both. Remembered on the user, with whom a session's come already."""
     if not user.is_authenticated or not user.is_active:
         return frozenset()
     if not hasattr(user, "_orbit_roles"):
-        superuser = getattr(user, "is_superuser", False)
-        names = ROLES if superuser else user.groups.values_list("name", flat=True)  # type: ignore[attr-defined]
-        user._orbit_roles = frozenset(names) & frozenset(ROLES)  # type: ignore[union-attr]
+        _remember(user, user.groups.values_list("name", flat=True))  # type: ignore[attr-defined]
     found: frozenset[str] = user._orbit_roles  # type: ignore[union-attr]
     return found
+
+
+def _remember(user: Any, groups: Iterable[str | None]) -> None:
+    user._orbit_roles = frozenset(ROLES if user.is_superuser else groups) & frozenset(ROLES)
+
+
+class UserWithRoles(ModelBackend):
+    """Django's own users and passwords; the user of a session comes with their roles, in one query."""
+
+    def get_user(self, user_id: int) -> User | None:
+        rows = list(User.objects.filter(pk=user_id).annotate(group=F("groups__name")))
+        if not rows or not self.user_can_authenticate(rows[0]):
+            return None
+        _remember(rows[0], (row.group for row in rows))
+        return rows[0]
 
 
 def act_as(user: User, role: str) -> None:

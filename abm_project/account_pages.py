@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from abm_project import dashboards, ownership
 from abm_project.account_requests import ContactedForm, OwnerForm, SnoozeForm
 from abm_project.api.lists import csv_answer
-from abm_project.brief_reads import brief_panel
+from abm_project.brief_reads import panel_of
 from abm_project.charts import score_line, shares
 from abm_project.filters import chosen_persona
 from abm_project.score_changes import changes_by_day, mark
@@ -52,21 +52,28 @@ NOTHING = Refused()
 
 @require_safe
 def account(request: HttpRequest, domain: str) -> HttpResponse:
-    canonical = dashboards.canonical_domain(domain)
-    if canonical is None:
-        raise Http404(f"There is no account {domain}.")
-    if canonical != domain:
-        return redirect("account", domain=canonical)
-    return _page(request, domain)
+    with dashboards.one_moment():
+        company = dashboards.shown_under(domain)
+        if company is None:
+            raise Http404(f"There is no account {domain}.")
+        if company.domain != domain:
+            return redirect("account", domain=company.domain)
+        return _page(request, company)
 
 
-def _page(request: HttpRequest, domain: str, refused: Refused = NOTHING, status: int = 200) -> HttpResponse:
-    """The account of its own domain; after a button was pressed in vain, with what was refused."""
+def _refused(request: HttpRequest, domain: str, refused: Refused, status: int) -> HttpResponse:
+    """The page again, as things are now, after a button was pressed in vain."""
+    with dashboards.one_moment():
+        return _page(request, _account(domain), refused, status)
+
+
+def _page(
+    request: HttpRequest, company: ProspectCompany, refused: Refused = NOTHING, status: int = 200
+) -> HttpResponse:
     now = timezone.now()
-    found = dashboards.account_detail(domain)
-    handling = found and dashboards.handling(found.id, request.user.pk, now.date())
-    if found is None or handling is None:
-        raise Http404(f"There is no account {domain}.")
+    family = dashboards.family_of(company)
+    found = dashboards.detail_of(company, family, explain=True)
+    handling = dashboards.handling_of(company, family, request.user.pk, now.date())
     forms = _forms(found)
     days = [day.date for day in found.timeline]
     changed = changes_by_day(found.id, days[0], days[-1]) if days else {}
@@ -90,7 +97,7 @@ def _page(request: HttpRequest, domain: str, refused: Refused = NOTHING, status:
         "marked": [(day, forms[day.date]) for day in found.timeline],
         "lanes": list(zip(found.lanes, bars_7d, bars_30d, strict=True)),
         "top_pages": list(zip(found.pages, shares(count for _, count in found.pages), strict=True)),
-        "panel": brief_panel(domain, chosen_persona(request.GET)),
+        "panel": panel_of(company, chosen_persona(request.GET)),
         "now": now,
     }
     return render(request, "account.html", context, status=status)
@@ -130,13 +137,13 @@ def owner(request: HttpRequest, domain: str) -> HttpResponse:
     """To a user, or to nobody where `owner` is empty."""
     company, form = _account(domain), OwnerForm(request.POST)
     if not form.is_valid():
-        return _page(request, domain, Refused(problem="There is no such user."), 400)
+        return _refused(request, domain, Refused(problem="There is no such user."), 400)
     try:
         ownership.give(company.pk, form.cleaned_data["owner"], request.user, timezone.now(), form.cleaned_data["seen"])
     except ownership.OwnedMeanwhile as meanwhile:
-        return _page(request, domain, Refused(problem=f"{meanwhile} Nothing was changed."), 409)
+        return _refused(request, domain, Refused(problem=f"{meanwhile} Nothing was changed."), 409)
     except ownership.NobodySuch as why:
-        return _page(request, domain, Refused(problem=str(why)), 400)
+        return _refused(request, domain, Refused(problem=str(why)), 400)
     return redirect("account", domain=domain)
 
 
@@ -149,7 +156,7 @@ def snooze(request: HttpRequest, domain: str) -> HttpResponse:
         return redirect("account", domain=domain)
     form = SnoozeForm(request.POST, today=now.date())
     if not form.is_valid():
-        return _page(request, domain, Refused(snooze=form), 400)
+        return _refused(request, domain, Refused(snooze=form), 400)
     ownership.snooze(company.pk, request.user, form.cleaned_data["until"], now)
     return redirect("account", domain=domain)
 
@@ -158,13 +165,14 @@ def snooze(request: HttpRequest, domain: str) -> HttpResponse:
 def contacted(request: HttpRequest, domain: str) -> HttpResponse:
     company, form = _account(domain), ContactedForm(request.POST)
     if not form.is_valid():
-        return _page(request, domain, Refused(contacted=form), 400)
+        return _refused(request, domain, Refused(contacted=form), 400)
     ownership.contacted(company.pk, request.user, form.cleaned_data["note"], timezone.now())
     return redirect("account", domain=domain)
 
 
 def _account(domain: str) -> ProspectCompany:
     """By its own domain alone: the page that has the buttons stands there."""
-    if dashboards.canonical_domain(domain) != domain:
+    company = dashboards.shown_under(domain)
+    if company is None or company.domain != domain:
         raise Http404(f"There is no account {domain}.")
-    return ProspectCompany.objects.get(domain=domain)
+    return company

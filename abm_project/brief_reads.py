@@ -41,13 +41,8 @@ class BriefPanel:
         return bool(self.brief and self.snapshot_date and self.brief.cache_date < self.snapshot_date)
 
 
-def brief_panel(domain: str, persona: str) -> BriefPanel | None:
-    """None for a domain that is no account's own. A fixed number of queries."""
-    company = ProspectCompany.objects.filter(domain=domain).first()
-    return panel_of(company, persona) if company else None
-
-
 def panel_of(company: ProspectCompany, persona: str) -> BriefPanel:
+    """A fixed number of queries."""
     brief, failed = summaries.stored_brief(company, persona), summaries.last_failure(company, persona)
     due, nothing = "", ""
     try:

@@ -219,7 +219,7 @@ MAINTENANCE = literal("MAINTENANCE")
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "hot_accounts"
 LOGOUT_REDIRECT_URL = "login"
-AUTHENTICATION_BACKENDS = ["abm_project.lockout.Lockout", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["abm_project.lockout.Lockout", "abm_project.access.UserWithRoles"]
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)

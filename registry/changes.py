@@ -8,7 +8,9 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from registry.differences import rule_text, weight_name
@@ -36,28 +38,26 @@ class Change:
 
 
 def config_changes(since: datetime, until: datetime | None = None) -> list[Change]:
-    """The changes that could move a score, oldest first, at most MOST; two queries for each of the three tables."""
-    configs = list(_versions(ScoreConfig, since, until))
+    """The changes that could move a score, oldest first, at most MOST; a query for each of the three tables, one more
+    for each that changed and one for all three together."""
     active = _Active()
-    found = [change for pair in configs for change in _config(*pair, active)]
+    found = [change for pair in _versions(ScoreConfig, since, until) for change in _config(*pair)]
     found += [change for pair in _versions(ScoreWeight, since, until) for change in _weight(*pair, active)]
     found += [change for pair in _versions(EventRule, since, until) for change in _rule(*pair, active)]
     return sorted(found, key=lambda change: change.at)[-MOST:]
 
 
 class _Active:
-    """Which config was the active one at a time."""
+    """Which config was the active one at a time. Read when it is first asked for: mostly nothing changed."""
 
-    def __init__(self) -> None:
+    @cached_property
+    def _since(self) -> list[tuple[datetime, Any]]:
         rows = ScoreConfig.history.filter(status=ScoreConfig.Status.ACTIVE).order_by("history_date", "history_id")
-        self.times, self.keys = [], []
-        for at, key in rows.values_list("history_date", "id"):
-            self.times.append(at)
-            self.keys.append(key)
+        return list(rows.values_list("history_date", "id"))
 
     def at(self, moment: datetime) -> Any:
-        place = bisect_right(self.times, moment)
-        return self.keys[place - 1] if place else None
+        place = bisect_right(self._since, moment, key=itemgetter(0))
+        return self._since[place - 1][1] if place else None
 
 
 def _versions(model: Any, since: datetime, until: datetime | None) -> Iterator[tuple[Any, Any]]:
@@ -65,6 +65,8 @@ def _versions(model: Any, since: datetime, until: datetime | None) -> Iterator[t
     within = {"history_date__gte": since} | ({"history_date__lte": until} if until else {})
     rows = model.history.filter(**within).select_related("history_user").order_by("id", "history_date", "history_id")
     changed = list(rows[: 4 * MOST])
+    if not changed:
+        return
     before = {
         row.id: row
         for row in model.history.filter(id__in={row.id for row in changed}, history_date__lt=since).order_by(
@@ -83,7 +85,7 @@ def _change(version: Any, what: str, was: str, becomes: str) -> Change:
     return Change(version.history_date, by, what, was, becomes, version.history_change_reason or "")
 
 
-def _config(before: Any, version: Any, active: _Active) -> Iterator[Change]:
+def _config(before: Any, version: Any) -> Iterator[Change]:
     was_active = before is not None and before.status == ScoreConfig.Status.ACTIVE
     if version.status != ScoreConfig.Status.ACTIVE or version.history_type == "-":
         return  # of two configs that change places the new one is told

@@ -6,10 +6,15 @@ A score is explained by the rules and weights it was made with, not by today's.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
+from uuid import UUID
 
 from accounts.models import ProspectCompany
 from accounts.resolution import load_resolver
+from registry.models import RegistryRevision
+from registry.registry import Registry
 from registry.revisions import registry_of
+from registry.rules import RuleSet
 from registry.values import ScoreParameters
 from scoring import evidence
 from scoring.decay import half_life
@@ -55,11 +60,15 @@ class AccountLedger:
 
 def account_ledger(company: ProspectCompany, as_of: date | None = None) -> AccountLedger | None:
     """The ledger of the account's snapshot of `as_of` (default: its newest); None when there is none."""
-    rows = DailyAccountIntent.objects.filter(prospect_company=company).select_related("registry_revision")
+    rows = DailyAccountIntent.objects.filter(prospect_company=company)
     snapshot = (rows.filter(date=as_of) if as_of else rows.order_by("-date")).first()
-    if snapshot is None:
-        return None
-    previous = rows.filter(date__lt=snapshot.date).order_by("-date").first()
+    return snapshot and ledger_of(company, snapshot)
+
+
+def ledger_of(company: ProspectCompany, snapshot: DailyAccountIntent) -> AccountLedger:
+    """The ledger of one snapshot of the account."""
+    before = DailyAccountIntent.objects.filter(prospect_company=company, date__lt=snapshot.date).order_by("-date")
+    previous = before.only("date", "raw_score_30d", "registry_revision").first()
     since = previous.date if previous else snapshot.date
     purged = purged_days(since - timedelta(days=MONTH - 1), snapshot.date)
     classifier, parameters = made_with(snapshot)
@@ -92,13 +101,20 @@ def account_ledger(company: ProspectCompany, as_of: date | None = None) -> Accou
 
 def made_with(snapshot: DailyAccountIntent) -> tuple[Classifier, ScoreParameters]:
     """The rules, weights and numbers the snapshot was made with."""
-    registry = registry_of(snapshot.registry_revision)
-    return Classifier(registry.rule_set(), registry.weights), registry.parameters
+    registry, rules = _kept(snapshot.registry_revision_id)
+    return Classifier(rules, registry.weights), registry.parameters
+
+
+@lru_cache(maxsize=8)
+def _kept(revision_id: UUID) -> tuple[Registry, RuleSet]:
+    """What a revision holds never changes, and to read and compile it takes longer than the rest of a ledger."""
+    registry = registry_of(RegistryRevision.objects.get(pk=revision_id))
+    return registry, registry.rule_set()
 
 
 def evidence_of(company: ProspectCompany, snapshot: DailyAccountIntent, since: date) -> evidence.Evidence:
     """The account's facts and leads from 29 days before `since` up to the snapshot's date, whoever they are now."""
-    resolver = load_resolver(registry_of(snapshot.registry_revision).domain_rules, snapshot.date)
+    resolver = load_resolver(_kept(snapshot.registry_revision_id)[0].domain_rules, snapshot.date)
     first = since - timedelta(days=MONTH - 1)
     keys = evidence.keys_of(company.domain, resolver, first, snapshot.date)
     found: Mapping[str, evidence.Evidence] = evidence.read({company.domain: keys}, first, snapshot.date)

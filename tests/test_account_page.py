@@ -4,12 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from abm_project.dashboards import account_by_id, account_detail, explained
 from accounts.models import CompanyDomain, Contact, IntentSignal, ProspectCompany
 from accounts.resolution import merge
 from ai_summaries.models import AccountAISummary
-from registry.models import DomainRule
+from registry.models import DomainRule, RegistryRevision
 from tests.factories import (
     DAY,
     at,
@@ -189,6 +191,41 @@ def test_text_of_strangers_is_never_markup(get):
     assert not any(raw in shown for raw in ("<script>alert", "<b>@", "<img", "<svg onload", "<u>", "<i>lane", "<s>"))
 
 
+@pytest.mark.parametrize("number", [0, 49, 50, 51])
+def test_what_is_counted_is_counted_beyond_what_is_shown(number):
+    company, merged = make_company("acme.example"), make_company("old.example")
+    merge(merged, company)
+    people = [f"p{n}" for n in range(60)]
+    make_fact("acme.example", DAY, PRICING, people=people)
+    for n in range(number):
+        seen = at(DAY - timedelta(days=7 * (n % 2)))  # every second one before the seven days
+        Contact.objects.create(
+            prospect_company=[company, merged][n % 3 == 0], email=f"{n}@x.example", last_seen_at=seen
+        )
+        make_lead("acme.example", DAY - timedelta(days=n % 2), prospect_company=[company, merged][n % 3 == 0])
+    Contact.objects.create(prospect_company=company, email="never@x.example")
+    score()
+
+    found = account_detail("acme.example")
+
+    assert (found.people_count, len(found.people)) == (number + 1, min(50, number + 1))
+    assert (found.leads_count, len(found.leads)) == (number, min(50, number))
+    assert found.unique_people_7d - found.anonymous_people_7d == -(-number // 2)
+    assert [day.leads for day in found.timeline[-3:]] == [0, number // 2, -(-number // 2)]
+
+
+def test_the_rules_of_a_score_are_read_once_for_all_its_readers():
+    make_fact("acme.example", DAY, PRICING)
+    score()
+    id = ProspectCompany.objects.get().id
+    first = explained(id)
+
+    with CaptureQueriesContext(connection) as caught:
+        assert explained(id) == first
+
+    assert not [query["sql"] for query in caught if RegistryRevision._meta.db_table in query["sql"]]
+
+
 def test_many_people_and_days_take_no_more_queries(get, django_assert_max_num_queries):
     company = make_company("acme.example")
     for number in range(40):
@@ -201,7 +238,7 @@ def test_many_people_and_days_take_no_more_queries(get, django_assert_max_num_qu
     score()
     get("acme.example")
 
-    with django_assert_max_num_queries(50):
+    with django_assert_max_num_queries(36):
         get("acme.example")
 
 

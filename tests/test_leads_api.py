@@ -228,8 +228,8 @@ def test_one_lead_and_forty_take_the_same_number_of_queries(sales):
     for number in range(1, 40):
         add(number)
 
-    assert queries() == plain == 6  # session, user, roles, count, ids, rows
-    assert queries(account="c0.example", search="p") == filtered == 10  # and: account, root, family twice
+    assert queries() == plain == 5  # session, user, count, ids, rows
+    assert queries(account="c0.example", search="p") == filtered == 9  # and: account, root, family twice
 
 
 # --- The CSV ----------------------------------------------------------------------------------------------------------

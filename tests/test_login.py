@@ -1,8 +1,12 @@
 """Who gets in, and where to."""
 
 import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from abm_project.access import UserWithRoles, is_admin, roles
 from tests.factories import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
@@ -129,3 +133,32 @@ def test_sales_at_the_door_of_admin_is_told_which_role_it_needs(client):
 
     assert answer.status_code == 403
     assert "internal_admin" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("groups", "fields", "expected"),
+    [
+        ([], {}, set()),
+        (["sales"], {}, {"sales"}),
+        (["internal_admin"], {}, {"internal_admin"}),
+        (["sales", "internal_admin", "other"], {}, {"sales", "internal_admin"}),
+        (["other"], {}, set()),
+        (["other"], {"is_superuser": True}, {"sales", "internal_admin"}),
+        ([], {"is_superuser": True}, {"sales", "internal_admin"}),
+    ],
+)
+def test_the_user_of_a_session_comes_with_their_roles_in_one_query(groups, fields, expected):
+    user = make_user("sam", **fields)
+    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in groups])
+
+    with CaptureQueriesContext(connection) as caught:
+        found = UserWithRoles().get_user(user.pk)
+        assert (found, roles(found), is_admin(found)) == (user, expected, "internal_admin" in expected)
+
+    assert len(caught) == 1
+    assert roles(type(user).objects.get(pk=user.pk)) == expected  # asked for where nobody did
+
+
+def test_a_session_of_a_user_who_is_gone_or_inactive_is_nobodys():
+    assert UserWithRoles().get_user(4711) is None
+    assert UserWithRoles().get_user(make_user("sam", is_active=False).pk) is None

@@ -16,6 +16,7 @@ from abm_project.dashboards.account import (
     TimelineDay,
     account_by_id,
     account_detail,
+    detail_of,
 )
 from abm_project.dashboards.account_list import (
     DEFAULT_ORDERING,
@@ -28,9 +29,16 @@ from abm_project.dashboards.account_list import (
     hot_accounts,
 )
 from abm_project.dashboards.exports import ACCOUNT_COLUMNS, PEOPLE_COLUMNS, account_cells, people_cells
-from abm_project.dashboards.families import account_id, canonical_domain, lead_requests_of, show_heads
+from abm_project.dashboards.families import (
+    account_id,
+    canonical_domain,
+    family_of,
+    lead_requests_of,
+    show_heads,
+    shown_under,
+)
 from abm_project.dashboards.finding import FoundAccount, Lookup, lookup
-from abm_project.dashboards.handling import Action, Contacted, Handling, handling
+from abm_project.dashboards.handling import Action, Contacted, Handling, handling, handling_of
 from abm_project.dashboards.lanes import LaneCard, LaneCards, lane_cards
 from abm_project.dashboards.moves import Mover, Movers, Moves, movers
 from abm_project.dashboards.one_moment import one_moment
@@ -94,9 +102,12 @@ __all__ = [
     "account_detail",
     "account_id",
     "canonical_domain",
+    "detail_of",
     "explained",
+    "family_of",
     "freshness",
     "handling",
+    "handling_of",
     "hot_accounts",
     "lane_cards",
     "lead_requests_of",
@@ -107,4 +118,5 @@ __all__ = [
     "people",
     "people_cells",
     "show_heads",
+    "shown_under",
 ]

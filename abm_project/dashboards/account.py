@@ -1,16 +1,17 @@
 """One account: whom, why and since when (spec 8.2)."""
 
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 
-from abm_project.dashboards.families import Families, families, leads_of, shown_for
+from abm_project.dashboards.families import Families, family_of, leads_of, shown_for
 from abm_project.dashboards.one_moment import one_moment
-from abm_project.dashboards.people_list import Person, accounts_of_people, by_score, persons_of
+from abm_project.dashboards.people_list import Person, accounts_of_people, by_score, persons_of, top_categories
 from abm_project.dashboards.trends import change, days_to
 from abm_project.dashboards.why import Why, why_of
 from accounts.models import Contact, IntentSignal, ProspectCompany
@@ -18,8 +19,38 @@ from ai_summaries.models import AccountAISummary
 from ingestion.models import LeadRequest
 from scoring.models import DailyAccountIntent
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")
 SHOWN = 50  # signals, lead requests and people of an account page
+# In the order of the values they become. Without what is not shown: a lead's row holds all that was sent.
+LEAD_COLUMNS = (
+    "id",
+    "submitted_at",
+    "first_name",
+    "last_name",
+    "work_email",
+    "title",
+    "organization_name",
+    "lane",
+    "request_type",
+    "status",
+    "lead_score",
+    "message",
+)
+SIGNAL_COLUMNS = ("id", "occurred_at", "kind", "summary", "contact__email")
+BRIEF_COLUMNS = (
+    "id",
+    "persona",
+    "cache_date",
+    "top_lane",
+    "intent_score",
+    "surge_level",
+    "summary_md",
+    "model",
+    "prompt_version",
+    "prompt_template__version",
+    "written_at",
+    "updated_at",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,30 +198,30 @@ def account_by_id(id: UUID, *, explain: bool = False) -> AccountDetail | None:
     """The account of this id; of a merged one, the account it was merged into. None where there is none."""
     with one_moment():
         company = shown_for(id)
-        return company and _detail(company, explain)
+        return company and detail_of(company, family_of(company), explain=explain)
 
 
-def account_detail(domain: str, *, explain: bool = True) -> AccountDetail | None:
-    """Everything the account page shows. None for a domain that is no account of its own."""
+def account_detail(domain: str) -> AccountDetail | None:
+    """Everything of an account, explained. None for a domain that is no account of its own."""
     with one_moment():
         company = ProspectCompany.objects.select_related("owner").filter(domain=domain).first()
-        return company and _detail(company, explain)
+        return company and detail_of(company, family_of(company), explain=True)
 
 
-def _detail(company: ProspectCompany, explain: bool) -> AccountDetail:
-    family = families({company.id: company.domain})
+def detail_of(company: ProspectCompany, family: Families, *, explain: bool) -> AccountDetail:
+    """The same of an account that was read already. Read at one moment, or its parts may differ."""
     row = company.snapshots.select_related("score_config").filter(date=company.snapshot_date).first()
     snapshot = _snapshot(row) if row else None
-    timeline = _timeline(company, family)
+    leads = leads_of(family)
+    newest_leads, leads_count = _first(leads.order_by("-submitted_at", "-id").values_list(*LEAD_COLUMNS))
+    timeline = _timeline(company, leads, newest_leads)
     scores = {day.date: day.score for day in timeline if day.score is not None}
     contacts = Contact.objects.filter(prospect_company__in=family.by_id)
     newest_first = contacts.order_by(F("last_seen_at").desc(nulls_last=True), "email", "id")
-    here = accounts_of_people([company], family)
-    leads = leads_of(family)
-    signals = IntentSignal.objects.filter(prospect_company__in=family.by_id).select_related("contact")
+    signals = IntentSignal.objects.filter(prospect_company__in=family.by_id).order_by("-occurred_at", "-id")
     people, people_count = _first(newest_first)
-    newest_leads, leads_count = _first(leads.order_by("-submitted_at", "-id"))
-    newest_signals, signals_count = _first(signals.order_by("-occurred_at", "-id"))
+    here = accounts_of_people([company], family, people if people_count < SHOWN else None)
+    newest_signals, signals_count = _first(signals.values_list(*SIGNAL_COLUMNS))
     return AccountDetail(
         id=company.id,
         domain=company.domain,
@@ -224,18 +255,20 @@ def _detail(company: ProspectCompany, explain: bool) -> AccountDetail:
         timeline=timeline,
         lanes=_lanes(row),
         pages=snapshot.top_pages_7d if snapshot else (),
-        people=persons_of(people, here, family),
+        people=persons_of(
+            people, here, family, {company.id: top_categories(row.top_categories_7d_json)} if row else {}
+        ),
         people_count=people_count,
-        leads=tuple(map(_lead, newest_leads)),
+        leads=tuple(_lead(*row) for row in newest_leads),
         leads_count=leads_count,
-        signals=tuple(map(_signal, newest_signals)),
+        signals=tuple(Signal(*row[:-1], row[-1] or "") for row in newest_signals),
         signals_count=signals_count,
         briefs=_briefs(company),
-        why=why_of(company, row.date) if row and explain else None,
+        why=why_of(company, row) if row and explain else None,
     )
 
 
-def _first(rows: QuerySet[Row]) -> tuple[list[Row], int]:
+def _first(rows: QuerySet[Any, Row]) -> tuple[list[Row], int]:
     """Those that are shown, and how many there are: asked only where there are more."""
     shown = list(rows[:SHOWN])
     return shown, len(shown) if len(shown) < SHOWN else rows.count()
@@ -279,8 +312,10 @@ def _by_count(counts: dict[str, int]) -> tuple[Counted, ...]:
     return tuple(Counted(*item) for item in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _timeline(company: ProspectCompany, family: Families) -> tuple[TimelineDay, ...]:
-    """The 30 days up to the newest snapshot, days without one included."""
+def _timeline(
+    company: ProspectCompany, leads: QuerySet[LeadRequest], newest: Sequence[tuple[Any, ...]]
+) -> tuple[TimelineDay, ...]:
+    """The 30 days up to the newest snapshot, days without one included. `newest`: those of the leads that are shown."""
     through = company.snapshot_date
     if through is None:
         return ()
@@ -291,11 +326,12 @@ def _timeline(company: ProspectCompany, family: Families) -> tuple[TimelineDay, 
             "date", "intent_score", "intent_stage", "surge_level"
         )
     }
-    leads: dict[date, int] = defaultdict(int)
     since = datetime.combine(days[0], datetime.min.time(), tzinfo=UTC)
-    for submitted_at in leads_of(family).filter(submitted_at__gte=since).values_list("submitted_at", flat=True):
-        leads[submitted_at.astimezone(UTC).date()] += 1
-    return tuple(TimelineDay(day, *found.get(day, (None, "", "")), leads=leads.get(day, 0)) for day in days)
+    times = [submitted_at for _, submitted_at, *_ in newest]
+    if len(newest) == SHOWN:  # there may be more of these days
+        times = list(leads.filter(submitted_at__gte=since).values_list("submitted_at", flat=True))
+    begun = Counter(time.astimezone(UTC).date() for time in times)
+    return tuple(TimelineDay(day, *found.get(day, (None, "", "")), leads=begun[day]) for day in days)
 
 
 def _lanes(snapshot: DailyAccountIntent | None) -> tuple[Lane, ...]:
@@ -306,46 +342,15 @@ def _lanes(snapshot: DailyAccountIntent | None) -> tuple[Lane, ...]:
     return tuple(sorted(lanes, key=lambda lane: (-lane.raw_7d, -lane.raw_30d, lane.name)))
 
 
-def _lead(lead: LeadRequest) -> Lead:
-    return Lead(
-        id=lead.id,
-        submitted_at=lead.submitted_at,
-        name=f"{lead.first_name} {lead.last_name}".strip(),
-        email=lead.work_email,
-        title=lead.title,
-        organization=lead.organization_name,
-        lane=lead.lane,
-        request_type=lead.request_type,
-        status=lead.status,
-        lead_score=lead.lead_score,
-        message=lead.message,
-    )
-
-
-def _signal(signal: IntentSignal) -> Signal:
-    who = signal.contact.email if signal.contact else ""
-    return Signal(signal.id, signal.occurred_at, signal.kind, signal.summary, who)
+def _lead(id: UUID, submitted_at: datetime, first_name: str, last_name: str, *others: Any) -> Lead:
+    return Lead(id, submitted_at, f"{first_name} {last_name}".strip(), *others)
 
 
 def _briefs(company: ProspectCompany) -> tuple[Brief, ...]:
     """The newest of each persona, in the order of the personas' names."""
-    rows = AccountAISummary.objects.filter(prospect_company=company).select_related("prompt_template")
+    rows = AccountAISummary.objects.filter(prospect_company=company).order_by("-cache_date", "-updated_at", "-id")
     newest: dict[str, Brief] = {}
-    for row in rows.defer("input_json").order_by("-cache_date", "-updated_at", "-id")[:SHOWN]:
-        newest.setdefault(row.persona, _brief(row))
+    for *whole, version, template_version, written_at, updated_at in rows.values_list(*BRIEF_COLUMNS)[:SHOWN]:
+        brief = Brief(*whole, version or template_version, written_at or updated_at)  # the template may have changed
+        newest.setdefault(brief.persona, brief)
     return tuple(newest[persona] for persona in sorted(newest))
-
-
-def _brief(row: AccountAISummary) -> Brief:
-    return Brief(
-        id=row.id,
-        persona=row.persona,
-        cache_date=row.cache_date,
-        top_lane=row.top_lane,
-        intent_score=row.intent_score,
-        surge_level=row.surge_level,
-        summary_md=row.summary_md,
-        model=row.model,
-        prompt_version=row.prompt_version or row.prompt_template.version,  # it may have been edited since
-        written_at=row.written_at or row.updated_at,
-    )

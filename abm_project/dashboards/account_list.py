@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
-from django.db.models import Count, F, Max, Q
+from django.db.models import Count, F, Q, Window
 from django.db.models.expressions import OrderBy
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower, RowNumber
 
 from abm_project.dashboards.families import Families, families, leads_of, merges_now
 from abm_project.dashboards.handling import last_contacts, snoozes_of
@@ -355,11 +355,14 @@ def _last_leads(family: Families, through: date | None) -> dict[UUID, _LastLead]
     if through is None:
         return {}
     since = datetime.combine(days_to(through)[0], datetime.min.time(), tzinfo=UTC)
-    leads = leads_of(family).filter(submitted_at__gte=since)
-    by_key = leads.values_list("prospect_company", "account_key").annotate(newest=Max("submitted_at")).order_by()
-    newest = {when for _, _, when in by_key}
+    newest_first = Window(
+        RowNumber(),
+        partition_by=["prospect_company", "account_key"],
+        order_by=[F("submitted_at").desc(), F("id").desc()],
+    )
     found: dict[UUID, _LastLead] = {}
-    rows = leads.filter(submitted_at__in=newest).order_by("submitted_at", "id")
+    rows = leads_of(family).filter(submitted_at__gte=since).annotate(place=newest_first).filter(place=1)
+    rows = rows.order_by("submitted_at", "id")
     for id, company, key, submitted_at in rows.values_list("id", "prospect_company", "account_key", "submitted_at"):
         found[family.by_id[company] if company else family.by_domain[key]] = _LastLead(submitted_at, id)
     return found

@@ -81,6 +81,11 @@ def families(own: dict[UUID, str], merges: Merges | None = None) -> Families:
     return Families(by_id, by_domain)
 
 
+def family_of(company: ProspectCompany) -> Families:
+    """Of one account, the head of its family."""
+    return families({company.id: company.domain})
+
+
 def leads_of(family: Families) -> QuerySet[LeadRequest]:
     """The lead requests of a family: those linked to it, and unlinked ones that carry one of its domains."""
     return LeadRequest.objects.filter(
@@ -114,22 +119,22 @@ def show_heads(leads: Sequence[LeadRequest]) -> None:
 
 def canonical_domain(text: str) -> str | None:
     """The domain under which an account is shown: its own; for an alias or a merged account, the account's."""
-    company = _shown_as(text)
+    company = shown_under(text)
     return company and company.domain
 
 
 def account_id(text: str) -> UUID | None:
     """The account that is shown under a domain."""
-    company = _shown_as(text)
+    company = shown_under(text)
     return company and company.id
 
 
-def _shown_as(text: str) -> ProspectCompany | None:
+def shown_under(text: str) -> ProspectCompany | None:
+    """The account of a domain, with its owner; for an alias or a merged account, the account that is shown for it."""
     domain = normalize_domain_from_url(text)
-    company = ProspectCompany.objects.for_domain(domain).first() if domain else None
-    if company is None:
-        return None
-    return ProspectCompany.objects.get(id=head_of(company)) if company.merged_into_id else company
+    companies = ProspectCompany.objects.select_related("owner")
+    company = companies.for_domain(domain).first() if domain else None
+    return companies.get(id=head_of(company)) if company and company.merged_into_id else company
 
 
 def shown_for(id: UUID) -> ProspectCompany | None:

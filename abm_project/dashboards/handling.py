@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Max, QuerySet
 
 from abm_project.access import may_own
-from abm_project.dashboards.families import families
+from abm_project.dashboards.families import Families, family_of
 from abm_project.dashboards.one_moment import one_moment
 from abm_project.models import AccountAction, Snooze
 from accounts.models import ProspectCompany
@@ -49,22 +49,25 @@ class Handling:
 
 
 def handling(company_id: UUID, viewer_id: int, today: date) -> Handling | None:
-    """Nine queries. The history is the family's: what was said of an account stands there when it was merged."""
+    """None where there is no such account."""
     with one_moment():
-        found = ProspectCompany.objects.filter(pk=company_id).values_list("domain", "owner__username").first()
-        if found is None:
-            return None
-        domain, owner = found
-        family = families({company_id: domain}).by_id
-        history = AccountAction.objects.filter(prospect_company__in=family)
-        return Handling(
-            owner=owner or "",
-            snoozed_until=snoozes_of(viewer_id, today).get(company_id),
-            contacted=last_contacts(family).get(company_id),
-            history=tuple(map(_action, history.order_by("-done_at", "-id")[:HISTORY_SHOWN])),
-            history_count=history.count(),
-            owners=tuple(may_own().values_list("username", flat=True)),
-        )
+        company = ProspectCompany.objects.select_related("owner").filter(pk=company_id).first()
+        return company and handling_of(company, family_of(company), viewer_id, today)
+
+
+def handling_of(company: ProspectCompany, family: Families, viewer_id: int, today: date) -> Handling:
+    """Five queries at most. The history is the family's: what was said of an account stands there when it was
+    merged."""
+    history = AccountAction.objects.filter(prospect_company__in=family.by_id)
+    shown = tuple(map(_action, history.order_by("-done_at", "-id")[:HISTORY_SHOWN]))
+    return Handling(
+        owner=company.owner.get_username() if company.owner else "",
+        snoozed_until=snoozes_of(viewer_id, today).get(company.id),
+        contacted=last_contacts(family.by_id).get(company.id) if shown else None,
+        history=shown,
+        history_count=len(shown) if len(shown) < HISTORY_SHOWN else history.count(),
+        owners=tuple(may_own().values_list("username", flat=True)),
+    )
 
 
 def snoozed_by(viewer_id: int, today: date) -> QuerySet[Snooze, UUID]:
@@ -79,12 +82,14 @@ def snoozes_of(viewer_id: int, today: date) -> dict[UUID, date]:
 
 
 def last_contacts(family: Mapping[UUID, UUID]) -> dict[UUID, Contacted]:
-    """One query, for accounts given as member → account: when somebody was last in touch with each."""
+    """When somebody was last in touch with each of these accounts, given as member → account. One query, and one more
+    where somebody was."""
     found: dict[UUID, Contacted] = {}
-    theirs = AccountAction.objects.filter(prospect_company=OuterRef("pk"), kind=AccountAction.Kind.CONTACTED)
-    newest = Subquery(theirs.order_by("-done_at", "-id").values("pk")[:1])
-    members = ProspectCompany.objects.filter(pk__in=list(family)).values_list(newest)
-    rows = AccountAction.objects.filter(pk__in=members).order_by("done_at", "id")
+    rows = AccountAction.objects.filter(prospect_company__in=list(family), kind=AccountAction.Kind.CONTACTED)
+    newest = {at for _, at in rows.values_list("prospect_company").annotate(Max("done_at")).order_by()}
+    if not newest:
+        return found
+    rows = rows.filter(done_at__in=newest).order_by("done_at", "id")
     for member, at, by, note in rows.values_list("prospect_company", "done_at", "done_by_name", "note"):
         found[family[member]] = Contacted(at, by, note)
     return found

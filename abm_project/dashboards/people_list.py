@@ -16,7 +16,7 @@ from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.functions import Concat, Lower, Trim
 
 from abm_project.dashboards.account_list import CSV_BATCH, Facet
-from abm_project.dashboards.families import Families, Merges, families, merges_into, merges_now
+from abm_project.dashboards.families import Families, Merges, families, merges_into, merges_now, shown_for
 from abm_project.dashboards.one_moment import one_moment
 from abm_project.dashboards.trends import newest_date
 from accounts.models import Contact, ContactIdentity, ProspectCompany
@@ -101,7 +101,6 @@ class People:
     limit: int
     lanes: tuple[Facet, ...]
     account: PersonAccount | None
-    through: date | None
 
 
 def people(chosen: PeopleFilter, page: int = 1, limit: int = 50) -> People:
@@ -111,16 +110,20 @@ def people(chosen: PeopleFilter, page: int = 1, limit: int = 50) -> People:
 
 
 def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
-    merges, through = _merges_for(chosen), newest_date()
-    matching = _of_accounts(chosen, merges, through)
-    lanes = _lanes(_of_accounts(replace(chosen, lane=""), merges, through) if chosen.lane else matching, chosen, merges)
-    contacts = _ordered(matching, chosen)
+    where = _Where.of(chosen)
+    matching = _matching(chosen, where)
+    lanes = _lanes(_matching(replace(chosen, lane=""), where) if chosen.lane else matching, chosen, where)
     count = sum(facet.count for facet in lanes if chosen.lane in ("", facet.value))
     pages = max(1, -(-count // limit))
     page = min(page, pages)
     start = (page - 1) * limit
-    ids = list(contacts.values_list("id", flat=True)[start : start + limit])
-    rows = persons(_in_turn(ids), merges)
+    shown = _ordered(matching, chosen)[start : start + limit]
+    if where.account:
+        family = families({where.account.id: where.account.domain}, where.merges)
+        accounts = accounts_of_people([where.account], family)
+        rows = persons_of(list(shown), accounts, family, categories_of(accounts))
+    else:  # sorting ids and then reading a page of rows is half the work of sorting rows
+        rows = persons(_in_turn(list(shown.values_list("id", flat=True))), where.merges)
     return People(
         rows=rows,
         count=count,
@@ -128,29 +131,13 @@ def _people(chosen: PeopleFilter, page: int, limit: int) -> People:
         pages=pages,
         limit=limit,
         lanes=lanes,
-        account=_asked_for(chosen.account_id, merges, rows) if chosen.account_id else None,
-        through=through,
+        account=accounts[where.account.id] if where.account else None,
     )
-
-
-def _merges_for(chosen: PeopleFilter) -> Merges:
-    """All that there are; for the people of one account, which is a head, its own."""
-    id = chosen.account_id
-    if id is None or ProspectCompany.objects.filter(id=id, merged_into__isnull=False).exists():
-        return merges_now()
-    return merges_into([id])
-
-
-def _asked_for(id: UUID, merges: Merges, rows: Sequence[Person]) -> PersonAccount | None:
-    if rows:  # they are all of this account
-        return rows[0].account
-    company = ProspectCompany.objects.filter(id=merges.root(id)).first()
-    return company and accounts_of_people([company], families({company.id: company.domain}, merges))[company.id]
 
 
 def every_person(chosen: PeopleFilter) -> Iterator[Person]:
     """All people of the filter, for an export: the order is fixed first, then rows are read a batch at a time."""
-    ids = list(_ordered(_of_accounts(chosen, merges_now(), newest_date()), chosen).values_list("id", flat=True))
+    ids = list(_ordered(_matching(chosen, _Where.of(chosen)), chosen).values_list("id", flat=True))
     for start in range(0, len(ids), CSV_BATCH):
         with one_moment():
             rows = persons(_in_turn(ids[start : start + CSV_BATCH]), merges_now())
@@ -163,22 +150,51 @@ def _in_turn(ids: Sequence[UUID]) -> list[Contact]:
 
 
 # --- Which people -----------------------------------------------------------------------------------------------------
-def _of_accounts(chosen: PeopleFilter, merges: Merges, through: date | None) -> QuerySet[Contact]:
-    contacts = Contact.objects.filter(_at(chosen, merges))
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What a filter's names stand for: the account that is asked for, if there is such a one, the merges that matter,
+    its own or all there are, and when the days of the range begin."""
+
+    account: ProspectCompany | None
+    merges: Merges
+    seen_since: datetime | None
+
+    @classmethod
+    def of(cls, chosen: PeopleFilter) -> "_Where":
+        account = shown_for(chosen.account_id) if chosen.account_id else None
+        through = newest_date() if chosen.range else None
+        first = through and through - timedelta(days=DAYS[chosen.range] - 1)
+        return cls(
+            account,
+            merges_into([account.id]) if account else merges_now(),
+            datetime.combine(first, time(), tzinfo=UTC) if first else None,
+        )
+
+
+def _matching(chosen: PeopleFilter, where: _Where) -> QuerySet[Contact]:
+    contacts = Contact.objects.filter(_at(chosen, where))
     if chosen.category:
-        contacts = contacts.filter(_looked_at(chosen, merges))
-    if chosen.range and through is not None:
-        first = through - timedelta(days=DAYS[chosen.range] - 1)
-        contacts = contacts.filter(last_seen_at__gte=datetime.combine(first, time(), tzinfo=UTC))
+        contacts = contacts.filter(_looked_at(chosen, where.merges))
+    if where.seen_since:
+        contacts = contacts.filter(last_seen_at__gte=where.seen_since)
     if chosen.search:
         contacts = contacts.filter(_found_by(chosen.search))
     return contacts
 
 
-def _at(chosen: PeopleFilter, merges: Merges) -> Q:
+def _at(chosen: PeopleFilter, where: _Where) -> Q:
     """Contacts of the listed accounts of a filter; those of accounts merged into one of them too."""
-    here = _accounts(chosen, merges, "prospect_company__")
-    return here | _merged_into(ProspectCompany.objects.filter(_accounts(chosen, merges)), merges)
+    if where.account:
+        family = [where.account.id, *where.merges.heads] if _is_listed(where.account, chosen) else []
+        return Q(prospect_company__in=family)
+    here = _accounts(chosen, where.merges, "prospect_company__")
+    return here | _merged_into(ProspectCompany.objects.filter(_accounts(chosen, where.merges)), where.merges)
+
+
+def _is_listed(account: ProspectCompany, chosen: PeopleFilter) -> bool:
+    """What `_accounts` asks, of one that was read already."""
+    here = chosen.owner_id in (None, account.owner_id) and chosen.lane in ("", getattr(account, chosen.lane_column))
+    return here and account.snapshot_date is not None and not account.suppressed_as
 
 
 def _accounts(chosen: PeopleFilter, merges: Merges, prefix: str = "") -> Q:
@@ -237,19 +253,24 @@ def _ordered(contacts: QuerySet[Contact], chosen: PeopleFilter) -> QuerySet[Cont
     return contacts.order_by(*order, "email", "id")
 
 
-def _lanes(contacts: QuerySet[Contact], chosen: PeopleFilter, merges: Merges) -> tuple[Facet, ...]:
+def _lanes(contacts: QuerySet[Contact], chosen: PeopleFilter, where: _Where) -> tuple[Facet, ...]:
     """How many of the people a click on each lane would show; people of merged accounts under their account's."""
+    if where.account:
+        number = contacts.count()
+        return (Facet(getattr(where.account, chosen.lane_column), number),) if number else ()
+    merges = where.merges
     counts: Counter[str] = Counter()
     column = f"prospect_company__{chosen.lane_column}"
     own = contacts.filter(prospect_company__merged_into__isnull=True).values_list(column)
     for lane, number in own.annotate(Count("id")).order_by():
         counts[lane] += number
-    merged = contacts.filter(prospect_company__merged_into__isnull=False).values_list("prospect_company")
-    at_root = dict(merged.annotate(Count("id")).order_by())
-    roots = {id: merges.root(id) for id in at_root}
-    lanes = dict(ProspectCompany.objects.filter(id__in=set(roots.values())).values_list("id", chosen.lane_column))
-    for id, number in at_root.items():
-        counts[lanes[roots[id]]] += number
+    if merges.heads:
+        merged = contacts.filter(prospect_company__merged_into__isnull=False).values_list("prospect_company")
+        at_root = dict(merged.annotate(Count("id")).order_by())
+        roots = {id: merges.root(id) for id in at_root}
+        lanes = dict(ProspectCompany.objects.filter(id__in=set(roots.values())).values_list("id", chosen.lane_column))
+        for id, number in at_root.items():
+            counts[lanes[roots[id]]] += number
     return tuple(Facet(lane, number) for lane, number in sorted(counts.items(), key=lambda lane: (-lane[1], lane[0])))
 
 
@@ -259,16 +280,22 @@ def persons(contacts: Sequence[Contact], merges: Merges) -> tuple[Person, ...]:
     roots = {contact.prospect_company_id: merges.root(contact.prospect_company_id) for contact in contacts}
     companies = list(ProspectCompany.objects.filter(id__in=set(roots.values())))
     family = families({company.id: company.domain for company in companies}, merges)
-    return persons_of(contacts, accounts_of_people(companies, family), family)
+    accounts = accounts_of_people(companies, family)
+    return persons_of(contacts, accounts, family, categories_of(accounts))
 
 
 def persons_of(
-    contacts: Sequence[Contact], accounts: Mapping[UUID, PersonAccount], family: Families
+    contacts: Sequence[Contact],
+    accounts: Mapping[UUID, PersonAccount],
+    family: Families,
+    inferred: Mapping[UUID, tuple[str, ...]],
 ) -> tuple[Person, ...]:
-    """Contacts of these accounts, in two queries."""
-    inferred, identities = _categories_of(accounts), _identities_of(contacts)
+    """Contacts of these accounts, in one query. `inferred`: the accounts' own categories, where they have any."""
+    identities = _identities_of(contacts)
     roots = [(contact, family.by_id[contact.prospect_company_id]) for contact in contacts]
-    return tuple(_person(contact, accounts[root], inferred[root], identities[contact.id]) for contact, root in roots)
+    return tuple(
+        _person(contact, accounts[root], inferred.get(root, ()), identities[contact.id]) for contact, root in roots
+    )
 
 
 def _person(
@@ -288,9 +315,11 @@ def _person(
     )
 
 
-def accounts_of_people(companies: Sequence[ProspectCompany], family: Families) -> dict[UUID, PersonAccount]:
-    """One query for any number of accounts."""
-    known = _known_in_7_days(companies, family)
+def accounts_of_people(
+    companies: Sequence[ProspectCompany], family: Families, contacts: Sequence[Contact] | None = None
+) -> dict[UUID, PersonAccount]:
+    """One query for any number of accounts; none where all their contacts are at hand."""
+    known = _known_in_7_days(companies, family, contacts)
     return {
         company.id: PersonAccount(
             id=company.id,
@@ -307,34 +336,47 @@ def accounts_of_people(companies: Sequence[ProspectCompany], family: Families) -
     }
 
 
-def _known_in_7_days(companies: Sequence[ProspectCompany], family: Families) -> Counter[UUID]:
+def _known_in_7_days(
+    companies: Sequence[ProspectCompany], family: Families, contacts: Sequence[Contact] | None
+) -> Counter[UUID]:
     """How many contacts of each account were seen in the seven days of its snapshot."""
-    ids: dict[date, list[UUID]] = defaultdict(list)
-    through = {company.id: company.snapshot_date for company in companies}
-    for id, root in family.by_id.items():
-        if day := through[root]:
-            ids[day].append(id)
-    wanted = Q(pk__in=[])
-    for day, of_day in ids.items():
-        end = datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
-        seen = Q(last_seen_at__gte=end - timedelta(days=WEEK), last_seen_at__lt=end)
-        wanted |= Q(prospect_company__in=of_day) & seen
+    weeks = {company.id: _week_to(company.snapshot_date) for company in companies if company.snapshot_date}
     known: Counter[UUID] = Counter()
+    if contacts is not None:
+        for contact in contacts:
+            root = family.by_id[contact.prospect_company_id]
+            first, end = weeks.get(root, (None, None))
+            known[root] += bool(first and end and contact.last_seen_at and first <= contact.last_seen_at < end)
+        return known
+    members: dict[tuple[datetime, datetime], list[UUID]] = defaultdict(list)
+    for id, root in family.by_id.items():
+        if root in weeks:
+            members[weeks[root]].append(id)
+    wanted = Q(pk__in=[])
+    for (first, end), ids in members.items():
+        wanted |= Q(prospect_company__in=ids, last_seen_at__gte=first, last_seen_at__lt=end)
     counted = Contact.objects.filter(wanted).values_list("prospect_company").annotate(Count("id")).order_by()
     for id, number in counted:
         known[family.by_id[id]] += number
     return known
 
 
-def _categories_of(accounts: Iterable[UUID]) -> Mapping[UUID, tuple[str, ...]]:
-    """The top two of each account's snapshot."""
-    found: dict[UUID, tuple[str, ...]] = defaultdict(tuple)
+def _week_to(day: date) -> tuple[datetime, datetime]:
+    end = datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
+    return end - timedelta(days=WEEK), end
+
+
+def categories_of(accounts: Iterable[UUID]) -> Mapping[UUID, tuple[str, ...]]:
+    """The top two of each account's snapshot, where it has one."""
     rows = DailyAccountIntent.objects.filter(
         prospect_company__in=list(accounts), date=F("prospect_company__snapshot_date")
     )
-    for id, categories in rows.values_list("prospect_company", "top_categories_7d_json"):
-        found[id] = tuple(by_score(categories))[:TOP]
-    return found
+    found = rows.values_list("prospect_company", "top_categories_7d_json")
+    return {id: top_categories(categories) for id, categories in found}
+
+
+def top_categories(categories: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(by_score(categories)[:TOP])
 
 
 def by_score(categories: Mapping[str, Mapping[str, Any]]) -> list[str]:

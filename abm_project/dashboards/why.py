@@ -9,7 +9,8 @@ from abm_project.dashboards.families import shown_for
 from abm_project.dashboards.one_moment import one_moment
 from accounts.models import ProspectCompany
 from scoring.explain import Bridge
-from scoring.ledger import AccountLedger, account_ledger
+from scoring.ledger import AccountLedger, account_ledger, ledger_of
+from scoring.models import DailyAccountIntent
 
 DRIFT_SHOWN = 0.05  # points; less would read as 0.0
 
@@ -54,12 +55,12 @@ def explained(id: UUID, as_of: date | None = None) -> Why | None:
     with one_moment():
         company = shown_for(id)
         day = company and (as_of or company.snapshot_date)
-        return why_of(company, day) if company and day else None
+        ledger = company and day and account_ledger(company, day)
+        return _why(ledger) if ledger else None
 
 
-def why_of(company: ProspectCompany, day: date) -> Why | None:
-    ledger = account_ledger(company, day)
-    return ledger and _why(ledger)
+def why_of(company: ProspectCompany, snapshot: DailyAccountIntent) -> Why:
+    return _why(ledger_of(company, snapshot))
 
 
 def _why(ledger: AccountLedger) -> Why:
