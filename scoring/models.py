@@ -9,7 +9,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import Q
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from accounts.models import ProspectCompany
 from registry.columns import AsciiCharField, ExactCharField, Record, new_id
@@ -20,6 +20,7 @@ from scoring.moves import Impact
 
 NIGHT, RECOMPUTE, PULL, PREVIEW = "night", "recompute", "pull", "preview"
 ATTEMPTS = 3  # of a run that somebody asked for; a night is tried until it is done
+CLAIM_PATIENCE = timedelta(seconds=3)  # with a dead run that somebody else is burying
 
 
 class RunInProgress(Exception):
@@ -156,7 +157,7 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """
         attempts = Retrying(
             retry=retry_if_exception_type(DeadInTheWay),
-            stop=stop_after_attempt(8),
+            stop=stop_after_delay(CLAIM_PATIENCE),  # by time: on a busy machine a burial outlasts any number of tries
             wait=wait_random_exponential(multiplier=0.02, max=0.5),
             reraise=True,
         )

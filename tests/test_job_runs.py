@@ -1,6 +1,7 @@
 """The rows of runs: one bulk run at a time, leases that run out, and processes that come back from the dead."""
 
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from threading import Barrier
@@ -127,6 +128,27 @@ def test_of_twenty_who_claim_at_once_one_wins_and_also_when_they_find_a_dead_run
     assert (dead.state, JobRun.objects.count()) == ("failed", 2)
 
 
+@pytest.mark.mariadb  # SQLite locks no rows
+@pytest.mark.django_db(transaction=True)
+def test_who_comes_while_a_dead_run_is_buried_slowly_waits_for_the_end_and_takes_its_place():
+    dead = claim()
+    let_die(dead)
+
+    def attempt():
+        try:
+            return claim(asked_by="bob").asked_by
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic():
+            list(JobRun.objects.select_for_update().filter(pk=dead.pk))  # as far as a burial on a busy machine got
+            comer = threads.submit(attempt)
+            time.sleep(2)  # the length of the burial
+            JobRun.objects.bury_dead()
+        assert comer.result(timeout=20) == "bob"
+
+
 # --- The dead ---
 def test_a_dead_run_is_marked_failed_and_its_work_counts_as_the_next_attempt():
     dead = claim()
@@ -231,7 +253,7 @@ def test_a_batch_that_is_being_written_is_not_taken_over_though_its_lease_is_ove
 
     with ThreadPoolExecutor(1) as threads, transaction.atomic():
         run.heartbeat()
-        said = threads.submit(look).result(timeout=5)  # at once: it waits for no lock
+        said = threads.submit(look).result(timeout=20)  # soon: it waits for no lock
 
     assert "asked for by ann" in said
     assert JobRun.objects.get().state == "running"
