@@ -4,6 +4,7 @@ An account has one owner; a snooze is one user's alone. Each verb leaves a line 
 transaction. HTTP-free: pages and the API call the same functions.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from abm_project.access import may_own
 from abm_project.models import AccountAction, Snooze
+from accounts.csv_import import Given
 from accounts.models import ProspectCompany
 from registry.transactions import transact
 
@@ -85,6 +87,18 @@ def wake(company_id: UUID, by: User, now: datetime) -> None:
 def contacted(company_id: UUID, by: User, note: str, now: datetime) -> None:
     """Somebody was in touch with them; what came of it, where the note says so."""
     _leave(company_id, Kind.CONTACTED, by, now, note=note)
+
+
+def remember(given: Sequence[Given], by: User | None, now: datetime) -> None:
+    """A line for each account that an import gave to somebody. settings.WITH_NEW_OWNERS names this."""
+    who = {"done_at": now, "done_by": by, "done_by_name": by.get_username() if by else "command line"}
+    lines = [
+        AccountAction(
+            prospect_company_id=of.company_id, kind=Kind.OWNED, owner_before=of.before, owner_after=of.after, **who
+        )
+        for of in given
+    ]
+    AccountAction.objects.bulk_create(lines)
 
 
 def _leave(company_id: UUID, kind: Kind, by: User, now: datetime, **more: object) -> None:

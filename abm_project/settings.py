@@ -328,6 +328,9 @@ vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
 EMAIL_TIMEOUT = 10  # seconds; a page waits for the mail server
 PASSWORD_RESET_TIMEOUT = 24 * 3600
 
+# --- Owners -----------------------------------------------------------------------------------------------------------
+WITH_NEW_OWNERS = ("abm_project.ownership.remember",)  # in an import's transaction; by name, like AFTER_A_NIGHT
+
 # --- Alerts -----------------------------------------------------------------------------------------------------------
 AFTER_A_NIGHT = ("abm_project.alerts.send_due",)  # by name: scoring knows nothing of what lies above it (design 1)
 PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")  # for links in what is sent

@@ -112,7 +112,9 @@ class ProspectCompanyAdmin(StrictAdmin):
             try:
                 content = sent_file(request)
                 confirmed = "content" in request.POST
-                report = import_accounts(BytesIO(content), timezone.now().date(), dry_run=not confirmed)
+                report = import_accounts(
+                    BytesIO(content), timezone.now().date(), by=request.user, dry_run=not confirmed
+                )
             except (NotACsvFile, forms.ValidationError) as why:
                 context["problem"] = " ".join(getattr(why, "messages", [str(why)]))
             else:

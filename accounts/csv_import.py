@@ -14,11 +14,15 @@ from datetime import date
 from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO
+from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from accounts.domains import normalize_domain_from_url
 from accounts.models import CompanyDomain, ProspectCompany
@@ -58,6 +62,15 @@ class Line:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An account that became another's; user names, '' for nobody."""
+
+    company_id: UUID
+    before: str
+    after: str
+
+
 @dataclass
 class Report:
     """What the file did, or would do. `counts` has the lines by the first word of what they do."""
@@ -75,12 +88,15 @@ class Report:
         return dict(words)
 
 
-def import_accounts(file: BinaryIO, today: date, *, dry_run: bool = False) -> Report:
-    """Do what the lines say; nothing at all when one of them cannot be done. NotACsvFile for what is no such file."""
-    return transact(partial(_import, file, today, dry_run), again=IntegrityError)
+def import_accounts(file: BinaryIO, today: date, *, by: User | None = None, dry_run: bool = False) -> Report:
+    """Do what the lines say; nothing at all when one of them cannot be done. NotACsvFile for what is no such file.
+
+    `by`: who does it; None where that is the command line.
+    """
+    return transact(partial(_import, file, today, by, dry_run), again=IntegrityError)
 
 
-def _import(file: BinaryIO, today: date, dry_run: bool) -> Report:
+def _import(file: BinaryIO, today: date, by: User | None, dry_run: bool) -> Report:
     rules = DomainRules.in_force([row.value() for row in DomainRule.objects.filter(enabled=True)], today)
     report, claimed = Report(), dict[str, int]()
     with transaction.atomic():
@@ -88,7 +104,7 @@ def _import(file: BinaryIO, today: date, dry_run: bool) -> Report:
         while batch := list(islice(lines, BATCH)):
             for line in batch:
                 _claim(line, claimed, rules)
-            _write([line for line in batch if not line.problems], today)
+            _write([line for line in batch if not line.problems], today, by)
             report.lines += batch
         transaction.set_rollback(dry_run or any(line.problems for line in report.lines))
     return report
@@ -185,10 +201,11 @@ def _claim(line: Line, claimed: dict[str, int], rules: DomainRules) -> None:
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------------
-def _write(lines: list[Line], today: date) -> None:
+def _write(lines: list[Line], today: date, by: User | None) -> None:
     """What a batch says, in as many queries whatever it says; merges alone are done one by one."""
     domains = {domain for line in lines for domain in (line.domain, *line.further)}
-    accounts = {row.domain: row for row in ProspectCompany.objects.filter(domain__in=domains)}
+    known = ProspectCompany.objects.filter(domain__in=domains).select_related("owner")
+    accounts = {row.domain: row for row in known}
     owners_of = dict(CompanyDomain.objects.filter(domain__in=domains).values_list("domain", "prospect_company__domain"))
     heads = {row.pk: row.domain for row in ProspectCompany.objects.filter(merged__domain__in=domains)}
     users = {
@@ -203,16 +220,21 @@ def _write(lines: list[Line], today: date) -> None:
         for line in sound
         if line.domain not in accounts
     }
-    changed = []
+    changed, given = [], []
     for line in sound:
         account = created.get(line.domain) or accounts[line.domain]
+        owner = account.owner.get_username() if account.owner else ""
         if line.domain in created:
             line.does.append("create")
         if _fill(account, line, users) and line.domain not in created:
             account.updated_at = timezone.now()
             changed.append(account)
+        if line.owner not in ("", owner):
+            given.append(Given(account.pk, owner, line.owner))
     ProspectCompany.objects.bulk_create(created.values())
     ProspectCompany.objects.bulk_update(changed, WRITTEN)
+    for name in settings.WITH_NEW_OWNERS:
+        import_string(name)(given, by, timezone.now())
     _write_further(sound, accounts | created, owners_of)
     wanted = {line.domain: (line.suppression, line.reason) for line in sound if line.suppression}
     suppressed = decide(wanted, today) if wanted else set()

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from abm_project.models import AccountAction
 from accounts.csv_import import BATCH, COLUMNS, import_accounts
 from accounts.models import CompanyDomain, ProspectCompany
 from accounts.resolution import add_alias, merge
@@ -254,6 +255,41 @@ def test_a_batch_takes_as_many_queries_as_a_line():
     assert queries(20) == queries(1)
 
 
+# --- Owners -----------------------------------------------------------------------------------------------------------
+def history():
+    lines = AccountAction.objects.order_by("owner_after", "prospect_company__domain")
+    return list(lines.values_list("prospect_company__domain", "done_by_name", "owner_before", "owner_after"))
+
+
+def test_an_owner_who_comes_from_a_file_stands_in_the_history_once(load):
+    maya, sam = make_user("maya"), make_user("sam")
+    make_company("acme.example", owner=maya)
+    make_company("beta.example", owner=sam)
+    text = "domain,owner\nacme.example,sam\nbeta.example,sam\nnew.example,sam\nnobody.example,\n"
+
+    load(text, dry_run=True)
+    assert history() == []
+    refused(load, text + "gmail.com,sam\n")
+    assert history() == []
+    for _ in range(2):
+        load(text)
+
+    assert history() == [("acme.example", "command line", "maya", "sam"), ("new.example", "command line", "", "sam")]
+    assert company("acme.example").owner == company("new.example").owner == sam
+
+
+def test_owners_of_twenty_lines_take_as_many_queries_as_one():
+    sam = make_user("sam")
+
+    def queries(number):
+        lines = "".join(f"o{number}-{n}.example,sam\n" for n in range(number))
+        with CaptureQueriesContext(connection) as asked:
+            import_accounts(BytesIO(b"domain,owner\n" + lines.encode()), DAY, by=sam)
+        return len(asked)
+
+    assert queries(20) == queries(1)
+
+
 # --- In the admin -----------------------------------------------------------------------------------------------------
 PAGE = "/admin/accounts/prospectcompany/import/"
 
@@ -283,6 +319,7 @@ def test_an_upload_shows_what_each_line_would_do_and_a_second_press_does_it(admi
     assert "3 create" in shown(confirmed)
     assert ProspectCompany.objects.count() == 3
     assert DomainRule.history.get().history_user.username == "ada"
+    assert (history(), AccountAction.objects.get().done_by.username) == ([("acme.example", "ada", "", "sam")], "ada")
 
 
 def test_an_upload_with_problems_shows_them_and_cannot_be_confirmed(admin):
