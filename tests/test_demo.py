@@ -208,6 +208,7 @@ def test_the_demo_shows_every_state_there_is() -> None:
     check_work()
     check_runs()
     check_sign_in(printed)
+    assert "URL       http://localhost:9/" in printed
 
 
 @pytest.mark.django_db
@@ -220,6 +221,7 @@ def test_run_again_it_leaves_the_same_rows() -> None:
     assert "there already" in again
     assert everything() == after_first
     check_sign_in(again)
+    assert "URL" not in again  # nobody said that somebody serves it
 
     JobRun.objects.filter(kind="recompute", state="done").delete()  # as if the first run had been killed before its end
     assert "there already" not in run("--companies", "30")

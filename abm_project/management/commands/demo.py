@@ -71,10 +71,10 @@ class Command(BaseCommand):
     help = "Fill a SQLite database with the demo, score it, and print how to sign in. For trying Orbit out only."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--url", default="http://127.0.0.1:8000/", help="Where it will be served; only printed.")
+        parser.add_argument("--url", help="Where it will be served; only printed.")
         parser.add_argument("--companies", type=int, default=len(DEMO_COMPANIES), metavar="N", help="Default: all 400.")
 
-    def handle(self, *args: Any, url: str, companies: int, **options: Any) -> None:
+    def handle(self, *args: Any, url: str | None, companies: int, **options: Any) -> None:
         if connection.vendor != "sqlite":
             raise CommandError(
                 f"The demo is for trying Orbit out and writes only to SQLite; DATABASE_URL names {connection.vendor}."
@@ -90,9 +90,9 @@ class Command(BaseCommand):
             self.load(last_day, DEMO_COMPANIES[: max(1, companies)])
         with self.step("A new password"):
             password = new_password()
+        address = f"  URL       {url}\n" if url else ""
         self.stdout.write(
-            f"\nOrbit is ready.\n\n"
-            f"  URL       {url}\n  User      {USER}\n  Password  {password}   (a new one each time)\n"
+            f"\nOrbit is ready.\n\n{address}  User      {USER}\n  Password  {password}   (a new one each time)\n"
         )
 
     def load(self, last_day: date, companies: Sequence[Company]) -> None:
