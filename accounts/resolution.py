@@ -137,8 +137,8 @@ def load_resolver(
         aliases.pop(domain, None)
         if owner is not None:
             merged[domain] = owner
-    homes = {domain: root_of(parent, merged) for domain, parent in merged.items()}
-    homes |= {domain: root_of(owner, merged) for domain, owner in aliases.items()}
+    roots = {domain: root_of(parent, merged) for domain, parent in merged.items()}
+    homes = roots | {domain: roots.get(owner, owner) for domain, owner in aliases.items()}
     return Resolver(homes, DomainRules.in_force(domain_rules, as_of), settings.ACCOUNT_KEY_SCOPE)
 
 

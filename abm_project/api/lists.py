@@ -1,10 +1,11 @@
 """What every list of the API does: filters that are understood or refused, pages, and the whole of it as CSV."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.forms import BaseForm
+from django.http import HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.utils import timezone
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
@@ -65,27 +66,26 @@ class StrictFilters(DjangoFilterBackend):
     """An unknown name or value is an error, and so is a name that comes twice: which one would count?"""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Row], view: APIView) -> QuerySet[Row]:
-        filters = self.understood(request, queryset, view)
-        return queryset if filters is None else filters.qs
-
-    def understood(self, request: Request, queryset: QuerySet[Row], view: APIView) -> Any:
-        """The view's filters with what was asked for, all of it valid; None where it has none."""
-        query = request.query_params
         filters = self.get_filterset(request, queryset, view)
         if filters is None:
-            return None
-        paging = PAGING if getattr(view, "pagination_class", None) else ()
-        problems: dict[str, Any] = {}
-        for name in query:
-            if name not in filters.filters and name not in paging:
-                problems[name] = [ErrorDetail("There is no such filter.", "unknown")]
-            elif len(query.getlist(name)) > 1:
-                problems[name] = [ErrorDetail("Give it once.", "repeated")]
-        for name, errors in filters.errors.get_json_data().items():
-            problems.setdefault(name, [ErrorDetail(error["message"], error["code"] or "invalid") for error in errors])
-        if problems:
-            raise ValidationError(problems)
-        return filters
+            return queryset
+        understood(filters.form, request.query_params, PAGING if getattr(view, "pagination_class", None) else ())
+        return filters.qs
+
+
+def understood(form: BaseForm, query: QueryDict, besides: Container[str]) -> dict[str, Any]:
+    """What the form of some filters found in the query, or a 400. `besides`: other names that may stand there."""
+    problems: dict[str, Any] = {}
+    for name in query:
+        if name not in form.fields and name not in besides:
+            problems[name] = [ErrorDetail("There is no such filter.", "unknown")]
+        elif len(query.getlist(name)) > 1:
+            problems[name] = [ErrorDetail("Give it once.", "repeated")]
+    for name, errors in form.errors.get_json_data().items():
+        problems.setdefault(name, [ErrorDetail(error["message"], error["code"] or "invalid") for error in errors])
+    if problems:
+        raise ValidationError(problems)
+    return form.cleaned_data
 
 
 class Pages(BasePagination):

@@ -14,7 +14,7 @@ from rest_framework import serializers
 from rest_framework.viewsets import GenericViewSet
 
 from abm_project import dashboards
-from abm_project.api.lists import LIMIT_MAX, StrictFilters, page_asked, page_of
+from abm_project.api.lists import LIMIT_MAX, PAGING, page_asked, page_of, understood
 from abm_project.filters import NAME_LENGTH, OwnerField
 from accounts.models import ProspectCompany
 from registry.values import IntentStage, SurgeLevel
@@ -142,6 +142,13 @@ class Page(serializers.Serializer[Any]):
     previous = serializers.URLField(allow_null=True, help_text="The page before; null on the first one.")
 
 
+@cache
+def _form_of(shape: type[filters.FilterSet]) -> type[forms.Form]:
+    """One for all requests: django-filter copies every filter and makes a new class of form for each."""
+    made: type[forms.Form] = shape(queryset=ProspectCompany.objects.none()).get_form_class()
+    return made
+
+
 # --- Answers ----------------------------------------------------------------------------------------------------------
 @cache
 def _writer(shape: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
@@ -177,8 +184,8 @@ class Reads(GenericViewSet[ProspectCompany]):
 
     def asked(self) -> dict[str, Any]:
         """The filters, understood, or a 400. What was not said is '' or None."""
-        found: dict[str, Any] = StrictFilters().understood(self.request, self.queryset, self).form.cleaned_data
-        return found
+        query = self.request.query_params
+        return understood(_form_of(self.filters_of[self.action])(query), query, PAGING if self.pagination_class else ())
 
     def page_asked(self) -> tuple[int, int]:
         return page_asked(self.request)

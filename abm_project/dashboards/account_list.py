@@ -136,9 +136,9 @@ def _hot_accounts(chosen: AccountFilter, page: int, limit: int) -> HotAccounts:
     pages = max(1, -(-count // limit))
     page = min(page, pages)
     start = (page - 1) * limit
-    ids = list(matching.values_list("id", flat=True)[start : start + limit]) if count else []
+    shown = _shown(matching, start, limit, count)
     return HotAccounts(
-        rows=tuple(_rows(_in_turn(ids), chosen, aside, first_rank=start + 1)),
+        rows=tuple(_rows(shown, chosen, aside, first_rank=start + 1)),
         count=count,
         page=page,
         pages=pages,
@@ -166,8 +166,15 @@ def every_hot_account(chosen: AccountFilter) -> Iterator[HotAccount]:
         yield from rows
 
 
+def _shown(matching: CompanyQuerySet, start: int, limit: int, count: int) -> list[ProspectCompany]:
+    """A page of so many accounts. Sorting ids and then reading the rows is half the work of sorting rows."""
+    if count <= limit:
+        return list(matching.select_related("owner")) if count else []
+    return _in_turn(list(matching.values_list("id", flat=True)[start : start + limit]))
+
+
 def _in_turn(ids: Sequence[UUID]) -> list[ProspectCompany]:
-    """The accounts in this order. Sorting ids and then reading a page of rows is half the work of sorting rows."""
+    """The accounts in this order."""
     found = ProspectCompany.objects.select_related("owner").in_bulk(ids)
     return [found[id] for id in ids if id in found]
 
