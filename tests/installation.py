@@ -31,6 +31,7 @@ class Installation:
     def __init__(self, server: dict[str, Any], **environment: str) -> None:
         """`server`: host, port, user and password."""
         self.server, self.name = server, f"orbit_{secrets.token_hex(6)}"
+        self.started: list[subprocess.Popen[str]] = []
         host = "{user}:{password}@{host}:{port}".format(**server)
         self.environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {
             "DATABASE_URL": f"mysql://{host}/{self.name}",
@@ -46,6 +47,7 @@ class Installation:
         self.run("seed_registry")
 
     def drop(self) -> None:
+        self.kill_all()
         with closing(MySQLdb.connect(**self.server)) as connection:
             for id, name in _rows(connection, "SELECT id, db FROM information_schema.processlist"):
                 if name == self.name:
@@ -55,7 +57,7 @@ class Installation:
 
     def start(self, *command: object, log: IO[bytes] | None = None, **environment: str) -> subprocess.Popen[str]:
         """Into the log, if there is one: a pipe that nobody reads stops who writes for long."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "manage.py", *map(str, command)],
             cwd=ROOT,
             env=self.environment | environment,
@@ -65,6 +67,14 @@ class Installation:
             text=True,
             preexec_fn=lambda: die_with_me(1, signal.SIGKILL),
         )
+        self.started.append(process)
+        return process
+
+    def kill_all(self) -> None:
+        """A test that fails in between leaves processes running; their open pipes would fail another one later."""
+        for process in self.started:
+            with process:  # closes its pipes and waits for it
+                process.kill()
 
     def run(self, *command: object) -> str:
         code, said = ended(self.start(*command))
