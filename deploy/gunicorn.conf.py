@@ -14,6 +14,7 @@ workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 60  # a brief takes up to 45 s
 graceful_timeout = 30
+limit_request_line = 8190  # its most: beyond 4,094 it would answer a long address itself, with HTML
 max_requests, max_requests_jitter = 10_000, 1_000  # whatever leaks starts anew
 control_socket_disable = True
 forwarded_allow_ips = "127.0.0.1"

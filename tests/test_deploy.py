@@ -127,7 +127,8 @@ def test_secrets_and_tests_stay_out_of_the_image():
 @pytest.mark.parametrize("environment", [{}, {"WEB_WORKERS": "3", "WEB_THREADS": "4", "BIND": "127.0.0.1:0"}])
 def test_gunicorn_takes_its_configuration(environment):
     settings = {"ENV_FILE": os.devnull, "DATABASE_URL": "sqlite://:memory:", "PATH": os.environ["PATH"]}
-    argv = ["-m", "gunicorn", "--check-config", "-c", "deploy/gunicorn.conf.py", "abm_project.wsgi"]
+    argv = ["-m", "gunicorn", "--print-config", "-c", "deploy/gunicorn.conf.py", "abm_project.wsgi"]
     run = subprocess.run([sys.executable, *argv], cwd=ROOT, env=settings | environment, capture_output=True, text=True)
 
     assert run.returncode == 0, run.stderr
+    assert re.search(r"(?m)^limit_request_line += 8190$", run.stdout)

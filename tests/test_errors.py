@@ -18,6 +18,7 @@ from abm_project.urls import handler400, handler403, handler404, handler500  # n
 from tests.factories import make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.test_errors")]
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
 SHAPE = {"type", "code", "detail", "errors", "request_id"}
 
 
@@ -126,6 +127,25 @@ def test_an_error_of_the_whole_body_has_no_field(sales):
 )
 def test_a_client_error_has_the_one_shape(sales, request_of, status, code):
     assert shaped(request_of(sales), status, "client_error", code)["errors"] == []
+
+
+@pytest.mark.urls("abm_project.urls")
+def test_an_address_of_eight_kilobytes_works_or_is_refused_in_the_one_shape(client):
+    client.force_login(make_user("ada", role="internal_admin"))
+    paths = client.get("/api/schema/", {"format": "json"}).json()["paths"]
+    asked = [
+        (re.sub("{.+?}", UNKNOWN, path), parameter["name"])
+        for path, verbs in paths.items()
+        for parameter in verbs.get("get", {}).get("parameters", [])
+        if parameter["in"] == "query"
+    ]
+
+    answers = [client.get(path, {name: "x" * 8000}) for path, name in asked]
+
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert len(answers) > 40
+    assert {answer.status_code for answer in refused} == {400, 404}
+    assert all(set(answer.json()) == SHAPE for answer in refused)
 
 
 def test_a_throttled_answer_says_when_to_come_back(sales):

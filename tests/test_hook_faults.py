@@ -365,6 +365,12 @@ def test_reliability_4_a_body_of_no_stated_length_is_refused(web, home, size):
     assert counts(home)[2] == 0
 
 
+def test_an_address_of_eight_kilobytes_is_answered_by_orbit(web):
+    answer = web.get(f"/api/abm/accounts?search={'x' * 8_000}")
+
+    assert (answer.status, answer.said["code"]) == (403, "not_authenticated")
+
+
 def test_reliability_4_a_compressed_body_is_refused_before_it_is_unpacked(web, home):
     assert_one_shape(web.post(gzip.compress(b"[" * 10_000_000), Content_Encoding="gzip"), 415, "unsupported_media_type")
     assert counts(home)[2] == 0
