@@ -82,7 +82,7 @@ def night(nights: Nights | None, now: datetime) -> Check:
     said = f" The night of {slot} {TROUBLE[state]}." if state in TROUBLE else ""
     since = nights.last_done or nights.first_queued
     if since is None:
-        return Check(True, "No night yet.")
+        return Check(True, "No night yet. The first follows the first day of activity.")
     hours = (now - since) / timedelta(hours=1)
     what = "The last successful night ended" if nights.last_done else "No night has succeeded yet; the first was due"
     return Check(now - since <= NIGHT_MAX_AGE, f"{what} {hours:.1f} hours ago.{said}")

@@ -27,7 +27,7 @@ from rq.exceptions import DuplicateJobError
 from registry.loader import RegistryUnusable
 from registry.models import ScoreConfig
 from scoring.models import NIGHT, PREVIEW, PULL, RECOMPUTE, JobRun
-from scoring.nights import NIGHT_BEGINS, perform_night, perform_pull, perform_recompute
+from scoring.nights import NIGHT_BEGINS, is_due, perform_night, perform_pull, perform_recompute
 from scoring.rollup import CannotScore, recompute
 from scoring.runs import perform_preview, preview_params
 
@@ -67,12 +67,13 @@ def follow_up() -> None:
 def put_right(now: datetime) -> None:
     """Make the rows what they should be.
 
-    1. Dead runs are marked failed, or queued again; 2. the night of the due slot has its row; 3. failed or held, it is
-    tried again; 4. older nights that never got done are closed.
+    1. Dead runs are marked failed, or queued again; 2. the night of the due slot has its row, unless there was never
+    anything to score; 3. failed or held, it is tried again; 4. older nights that never got done are closed.
     """
     slot = due_slot(now)
     JobRun.objects.bury_dead()
-    JobRun.objects.queue_again(JobRun.objects.night(slot, now), now)
+    if is_due(slot):
+        JobRun.objects.queue_again(JobRun.objects.night(slot, now), now)
     JobRun.objects.supersede(slot, now)
 
 
@@ -146,7 +147,7 @@ def perform(run_id: str | UUID) -> None:
         return
     try:
         KINDS[claimed.kind](claimed, now)
-    except CannotScore as why:  # a reason for people, such as a first night before any activity: no traceback
+    except CannotScore as why:  # a reason for people, such as a day without facts: no traceback
         log.error("%s failed. %s", claimed, why)
         return
     except Exception:

@@ -16,10 +16,10 @@ from ingestion.leads import tie_loose_leads
 from ingestion.posthog import PostHogClient, connect
 from ingestion.pull import Pulled, accept, days_to_read, hold_low_volume, pull
 from ingestion.site import Site
-from scoring.models import PULL, DailyAccountIntent, JobRun, LeaseLost
+from scoring.models import NIGHT, PULL, DailyAccountIntent, JobRun, LeaseLost
 from scoring.people import see_people
 from scoring.retention import purge
-from scoring.rollup import check_window, last_full_day
+from scoring.rollup import check_window, first_lead_day, first_pulled_day, last_full_day
 from scoring.runs import Held, backfill_dates, ending, plain, recompute_dates
 
 log = logging.getLogger(__name__)
@@ -150,6 +150,16 @@ def tidy_up(run: JobRun, now: datetime, result: dict[str, object]) -> None:
     except Exception as error:
         log.exception("Old rows were not removed; the next night tries again.")
         result["purge_failed"] = plain(error)
+
+
+def is_due(slot: date) -> bool:
+    """A new installation waits for its first day of activity: a night before that would fail, and nothing is wrong.
+    Where there ever was a night or a score, each night is due, and one that finds nothing says so."""
+    published = DailyAccountIntent.objects.filter(is_provisional=False)
+    if is_configured() or JobRun.objects.filter(kind=NIGHT).exists() or published.exists():
+        return True
+    begin = first_pulled_day() or first_lead_day()
+    return begin is not None and begin < slot
 
 
 def unpublished(as_of: date) -> int:

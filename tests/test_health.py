@@ -70,7 +70,7 @@ def test_a_demo_is_ready_and_says_that_nights_do_not_come_by_themselves(client, 
     wrong, said = ready(client)
 
     assert wrong == set()
-    assert said["night"] == "No night yet."
+    assert said["night"] == "No night yet. The first follows the first day of activity."
     assert said["scheduler"] == "None has ever run here: nights do not come by themselves. Start abm_scheduler."
 
 

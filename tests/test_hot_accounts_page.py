@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from abm_project import dashboards
 from abm_project.dashboards import AccountFilter, hot_accounts
 from accounts.models import CompanyDomain, Contact
 from accounts.resolution import merge
+from scoring.jobs import put_right
 from tests.factories import DAY, at, make_company, make_lead, make_snapshot, make_user
 
 pytestmark = pytest.mark.django_db
@@ -224,9 +226,17 @@ def test_forty_rows_take_as_many_queries_as_one(client, query):
     assert len(forty) == len(one)
 
 
-def test_an_empty_installation_says_what_to_do(page):
-    assert "manage.py import_activity" in page()
-    assert "manage.py recompute_intent" in page()
+def test_a_new_installation_says_what_to_do_and_calls_nothing_failed(client, page):
+    put_right(timezone.now())
+    seen = page()
+    assert "No scores yet.</b> They appear after the first run, when an admin has brought in activity." in seen
+    assert "An admin has to connect PostHog or import activity" in seen
+
+    client.force_login(make_user("ada", role="internal_admin"))
+    seen = page()
+    assert "No scores yet.</b> Connect PostHog or import activity: they appear after the first run." in seen
+    assert all(name in seen for name in ("check_posthog", "import_activity", "recompute_intent"))
+    assert "failed" not in seen
 
 
 def test_filters_that_match_nothing_offer_to_clear_them(page):

@@ -15,12 +15,22 @@ from redis import Redis, RedisError
 from rq import Queue
 from rq.job import Job
 
+from abm_project.dashboards import Freshness, freshness
 from scoring import jobs
 from scoring.models import DailyAccountIntent, JobRun, RunInProgress
 from scoring.rollup import recompute
 from scoring.scheduler import CRON, NIGHTLY, REGULAR, SEEN, NightScheduler, do_what_is_due, last_seen, next_night
 from scoring.workers import Worker
-from tests.factories import make_config, make_fact, make_pull, make_run, make_weight
+from tests.factories import (
+    make_company,
+    make_config,
+    make_fact,
+    make_lead,
+    make_pull,
+    make_run,
+    make_snapshot,
+    make_weight,
+)
 
 TODAY = date(2026, 11, 22)
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -53,6 +63,12 @@ def activity():
     for age in range(31):
         make_pull(yesterday - timedelta(days=age))
     make_fact("acme.example", yesterday)
+
+
+@pytest.fixture
+def begun():
+    """Facts enough for a night to be due."""
+    make_pull(TODAY - timedelta(days=2))
 
 
 def reconcile(now=NOW):
@@ -93,7 +109,40 @@ def test_the_due_slot_is_the_day_of_the_latest_two_o_clock_utc(zone, local, slot
 
 # --- Reconciling ---
 @pytest.mark.django_db
-def test_however_often_it_reconciles_a_night_has_one_row():
+def test_a_new_installation_waits_for_its_first_whole_day_of_activity_and_nothing_fails():
+    assert reconcile() == []
+    make_lead(day=TODAY)
+    make_snapshot(make_company("acme.example"), TODAY, is_provisional=True)
+    assert reconcile(NOW + timedelta(hours=2)) == []
+    assert freshness(TODAY) == Freshness("empty")
+
+    assert reconcile(NOW + timedelta(days=1)) == [TODAY + timedelta(days=1)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: make_pull(TODAY - timedelta(days=1)),
+        lambda: make_snapshot(make_company("acme.example"), TODAY - timedelta(days=9)),
+        lambda: make_run("night", slot=TODAY - timedelta(days=9)),
+    ],
+)
+def test_where_there_ever_was_activity_a_score_or_a_night_the_next_one_is_due(make):
+    make()
+
+    assert reconcile() == [TODAY]
+
+
+@pytest.mark.django_db
+def test_with_posthog_the_first_night_is_due_at_once(settings):
+    settings.POSTHOG_API_KEY = "phx_key"
+
+    assert reconcile() == [TODAY]
+
+
+@pytest.mark.django_db
+def test_however_often_it_reconciles_a_night_has_one_row(begun):
     for _ in range(2):
         assert reconcile() == [TODAY]
 
@@ -164,7 +213,7 @@ def test_a_run_that_is_woken_twice_is_done_once(activity):
 @pytest.mark.django_db
 def test_a_night_waits_while_another_bulk_run_goes_on(activity):
     other = make_run("recompute", "running")
-    reconcile()
+    reconcile(datetime.now(UTC))  # within the month of the fixture's facts
     run = JobRun.objects.get(kind="night")
 
     jobs.perform(run.pk)
@@ -200,8 +249,7 @@ def test_a_night_finishes_a_date_in_whose_middle_the_one_before_was_killed(activ
 
 @pytest.mark.django_db
 def test_a_run_that_fails_keeps_why_and_raises_nothing_that_a_queue_would_try_again(caplog):
-    reconcile()
-    run = JobRun.objects.get()
+    run = JobRun.objects.night(TODAY, NOW)
 
     jobs.perform(run.pk)
     jobs.perform("01890000-0000-7000-8000-000000000000")
@@ -209,7 +257,7 @@ def test_a_run_that_fails_keeps_why_and_raises_nothing_that_a_queue_would_try_ag
     run.refresh_from_db()
     assert (run.state, "import_activity" in run.message) == ("failed", True)
     assert "failed. There is nothing to score yet" in caplog.text
-    assert "Traceback" not in caplog.text  # nothing broke: a new installation has no activity
+    assert "Traceback" not in caplog.text  # the code is sound; the activity has gone
 
 
 @pytest.mark.django_db
@@ -218,6 +266,7 @@ def test_without_redis_the_scheduler_does_what_is_due_and_a_failed_night_waits_f
 ):
     settings.REDIS_URL, settings.SCHEDULER_SEEN_FILE = "", tmp_path / "seen"
     assert last_seen() is None
+    JobRun.objects.night(TODAY, NOW)  # of activity that has gone since
 
     do_what_is_due(NOW, reconciling=True)
     do_what_is_due(NOW, reconciling=False)
@@ -280,7 +329,7 @@ def test_only_a_held_night_can_be_published(nobody_wakes):
 
 # --- Redis away ---
 @pytest.mark.django_db
-def test_a_run_stays_queued_while_redis_is_down(nobody_wakes, caplog):
+def test_a_run_stays_queued_while_redis_is_down(nobody_wakes, begun, caplog):
     jobs.reconcile(NOW)
     jobs.reconcile(NOW)
 
@@ -305,7 +354,7 @@ def test_a_frozen_redis_keeps_nobody_waiting(settings):
 # --- Wake-ups in Redis ---
 @has_redis
 @pytest.mark.django_db
-def test_two_wake_ups_of_one_interval_are_one_and_a_leftover_is_not_in_the_way_of_the_next(redis, settings):
+def test_two_wake_ups_of_one_interval_are_one_and_a_leftover_is_not_in_the_way_of_the_next(redis, begun, settings):
     for _ in range(2):
         jobs.reconcile(NOW)
     queue = Queue("default", connection=redis)
@@ -320,7 +369,7 @@ def test_two_wake_ups_of_one_interval_are_one_and_a_leftover_is_not_in_the_way_o
 
 @has_redis
 @pytest.mark.django_db
-def test_a_wake_up_leaves_nothing_in_redis_for_long(redis, settings):
+def test_a_wake_up_leaves_nothing_in_redis_for_long(redis, begun, settings):
     jobs.reconcile(NOW)
 
     (job,) = Queue("default", connection=redis).jobs
