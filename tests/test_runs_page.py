@@ -267,7 +267,7 @@ def test_an_unknown_filter_is_refused(admin, query):
 
 
 def test_forty_runs_take_as_many_queries_as_one(admin):
-    """Seven: session, user and roles; two for the banner, two for the list."""
+    """Six: session and user; two for the banner, two for the list."""
 
     def queries():
         with CaptureQueriesContext(connection) as asked:
@@ -283,11 +283,11 @@ def test_forty_runs_take_as_many_queries_as_one(admin):
             slot=DAY - timedelta(days=number) if number % 2 == 0 else None,
             result_json=RESULT,
         )
-    assert queries() == one == 7
+    assert queries() == one == 6
 
 
 def test_a_page_of_one_run_takes_as_many_queries_for_forty_days_as_for_one(admin):
-    """Seven: session, user and roles; two for the banner, the run and its days."""
+    """Six: session and user; two for the banner, the run and its days."""
     made = make_run("night", slot=TODAY, started_at=at(TODAY, 2), finished_at=at(TODAY, 3), result_json=RESULT)
 
     def queries():
@@ -299,7 +299,7 @@ def test_a_page_of_one_run_takes_as_many_queries_for_forty_days_as_for_one(admin
     one = queries()
     for age in range(1, 40):
         make_pull(DAY - timedelta(days=age), read_at=at(TODAY, 2))
-    assert queries() == one == 7
+    assert queries() == one == 6
 
 
 def test_an_installation_where_nothing_ran_says_when_it_will(admin):
