@@ -10,8 +10,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from rest_framework.renderers import JSONRenderer
+from rest_framework.serializers import Serializer
 
-from abm_project.api.accounts import AccountFilters, AccountRow
+from abm_project import dashboards
+from abm_project.api.accounts import AccountFilters, AccountRow, Contribution, Day
+from abm_project.api.reads import Plain, all_written
 from abm_project.filters import AccountListForm
 from accounts.models import CompanyDomain, ProspectCompany
 from accounts.resolution import merge
@@ -412,6 +416,27 @@ def test_any_text_can_be_searched_for(get, address, search):
     account()
 
     assert get(address, search=search)["count"] == 0
+
+
+def test_rows_that_are_taken_as_they_stand_are_what_their_fields_would_write():
+    config = make_config()
+    make_weight(config, weight=10)
+    make_pull(DAY)
+    make_fact("acme.example", DAY)
+    make_lead("acme.example")
+    score()
+    company = ProspectCompany.objects.get()
+    detail = dashboards.account_detail(company.domain)
+    rows = {
+        AccountRow: [*dashboards.hot_accounts(dashboards.AccountFilter()).rows],
+        Contribution: [*detail.why.ledger.contributions],
+        Day: [*detail.timeline],
+    }
+    assert set(rows) == set(Plain.__subclasses__())
+
+    for shape, found in rows.items():
+        by_fields = [dict(Serializer.to_representation(shape(), row)) for row in found]
+        assert found and JSONRenderer().render(all_written(shape, found)) == JSONRenderer().render(by_fields)
 
 
 def test_filters_of_the_page_and_of_the_api_are_the_same():

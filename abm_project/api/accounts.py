@@ -21,6 +21,7 @@ from abm_project.api.reads import (
     Facet,
     Freshness,
     Page,
+    Plain,
     Reads,
     all_written,
     choice,
@@ -72,7 +73,7 @@ class LookupFilters(filters.FilterSet):
 
 
 # --- The list ---------------------------------------------------------------------------------------------------------
-class AccountRow(serializers.Serializer[dashboards.HotAccount]):
+class AccountRow(Plain[dashboards.HotAccount]):
     """An account, as lists show it. Scores are of `snapshot_date`."""
 
     rank = serializers.IntegerField(help_text="Place in this order, from 1.")
@@ -181,7 +182,7 @@ class LaneScore(serializers.Serializer[dashboards.Lane]):
     raw_30d = serializers.FloatField(help_text="Decayed points of 30 days.")
 
 
-class Day(serializers.Serializer[dashboards.TimelineDay]):
+class Day(Plain[dashboards.TimelineDay]):
     """One day of the timeline."""
 
     date = serializers.DateField(help_text="The UTC day.")
@@ -295,7 +296,7 @@ class Reason(serializers.Serializer[dashboards.Reason]):
     share = serializers.FloatField(help_text="Of the raw score, 0 to 1.")
 
 
-class Contribution(serializers.Serializer[Any]):
+class Contribution(Plain[Any]):
     """Events of one kind on one day: count × weight × decay = points."""
 
     date = serializers.DateField(help_text="The UTC day.")
