@@ -204,8 +204,10 @@ def _claim(line: Line, claimed: dict[str, int], rules: DomainRules) -> None:
 def _write(lines: list[Line], today: date, by: User | None) -> None:
     """What a batch says, in as many queries whatever it says; merges alone are done one by one."""
     domains = {domain for line in lines for domain in (line.domain, *line.further)}
-    known = ProspectCompany.objects.filter(domain__in=domains).select_related("owner")
+    # Locked, or somebody who takes an account meanwhile would lose it again, and the history would not say so.
+    known = ProspectCompany.objects.select_for_update().filter(domain__in=domains).order_by("pk")
     accounts = {row.domain: row for row in known}
+    owners = dict(User.objects.filter(accounts__domain__in=domains).values_list("pk", "username"))
     owners_of = dict(CompanyDomain.objects.filter(domain__in=domains).values_list("domain", "prospect_company__domain"))
     heads = {row.pk: row.domain for row in ProspectCompany.objects.filter(merged__domain__in=domains)}
     users = {
@@ -223,7 +225,7 @@ def _write(lines: list[Line], today: date, by: User | None) -> None:
     changed, given = [], []
     for line in sound:
         account = created.get(line.domain) or accounts[line.domain]
-        owner = account.owner.get_username() if account.owner else ""
+        owner = owners[account.owner_id] if account.owner_id else ""
         if line.domain in created:
             line.does.append("create")
         if _fill(account, line, users) and line.domain not in created:

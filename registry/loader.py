@@ -54,7 +54,9 @@ class NoActiveConfig(RegistryUnusable):
         self.args = (NO_ACTIVE_CONFIG,)
 
 
+EXPIRED = float("-inf")
 _cache: dict[Any, tuple[float, Any]] = {}
+_edits = 0  # of the tables, by this process
 _alarms: dict[Any, tuple[str, ...]] = {}  # what is wrong now, by part: a change is logged, a repetition is not
 _lock = threading.Lock()
 
@@ -68,9 +70,11 @@ def clear_cache() -> None:
 
 def _expire() -> None:
     """Every cached value is read again when it is next asked for; it stays, should the tables be bad by then."""
+    global _edits
     with _lock:
+        _edits += 1
         for key, (_, value) in _cache.items():
-            _cache[key] = (float("-inf"), value)
+            _cache[key] = (EXPIRED, value)
 
 
 def _forget(**kwargs: Any) -> None:
@@ -97,7 +101,7 @@ def _cached(key: Any, load: Callable[[], T], instead: Callable[[T | None, Regist
     """The cached value, or the loaded one. When the tables are bad: `instead` of it, or what was cached before."""
     now = time.monotonic()
     with _lock:
-        kept = _cache.get(key)
+        kept, edits = _cache.get(key), _edits
     if kept is not None and now - kept[0] < settings.REGISTRY_TTL_SECONDS:
         return kept[1]  # type: ignore[no-any-return]
     try:
@@ -113,8 +117,8 @@ def _cached(key: Any, load: Callable[[], T], instead: Callable[[T | None, Regist
             raise
     else:
         _sound_alarm(key, ())
-    with _lock:
-        _cache[key] = (now, value)
+    with _lock:  # what was edited meanwhile may not be in it: a page reads at one moment
+        _cache[key] = (now if edits == _edits else EXPIRED, value)
     return value
 
 

@@ -105,7 +105,7 @@ def made_with(snapshot: DailyAccountIntent) -> tuple[Classifier, ScoreParameters
     return Classifier(rules, registry.weights), registry.parameters
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _kept(revision_id: UUID) -> tuple[Registry, RuleSet]:
     """What a revision holds never changes, and to read and compile it takes longer than the rest of a ledger."""
     registry = registry_of(RegistryRevision.objects.get(pk=revision_id))

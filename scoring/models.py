@@ -20,7 +20,7 @@ from scoring.moves import Impact
 
 NIGHT, RECOMPUTE, PULL, PREVIEW = "night", "recompute", "pull", "preview"
 ATTEMPTS = 3  # of a run that somebody asked for; a night is tried until it is done
-CLAIM_PATIENCE = timedelta(seconds=3)  # with a dead run that somebody else is burying
+CLAIM_PATIENCE = timedelta(seconds=4)  # with a dead run that somebody else is burying
 
 
 class RunInProgress(Exception):

@@ -1,13 +1,15 @@
 """import_accounts: what each line would do, all of the file or nothing, the same a second time."""
 
 import base64
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO, StringIO
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from abm_project.models import AccountAction
@@ -276,6 +278,36 @@ def test_an_owner_who_comes_from_a_file_stands_in_the_history_once(load):
 
     assert history() == [("acme.example", "command line", "maya", "sam"), ("new.example", "command line", "", "sam")]
     assert company("acme.example").owner == company("new.example").owner == sam
+
+
+WAITING = """SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN information_schema.processlist p
+    ON p.id = t.trx_mysql_thread_id WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()"""
+
+
+@pytest.mark.mariadb  # SQLite locks no rows
+@pytest.mark.django_db(transaction=True)
+def test_an_import_says_of_an_account_that_was_taken_meanwhile_who_took_it():
+    maya, _ = make_user("maya"), make_user("sam")
+    acme = make_company("acme.example")
+
+    def importing():
+        try:
+            import_accounts(BytesIO(b"domain,owner\nacme.example,sam\n"), DAY)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        with transaction.atomic(), connection.cursor() as cursor:
+            ProspectCompany.objects.select_for_update().get(pk=acme.pk)
+            coming = threads.submit(importing)
+            deadline = time.monotonic() + 20
+            while not (cursor.execute(WAITING), cursor.fetchone()[0])[1]:
+                assert time.monotonic() < deadline
+                time.sleep(0.2)  # asked more often, innodb_trx repeats itself
+            ProspectCompany.objects.filter(pk=acme.pk).update(owner=maya)
+        coming.result(timeout=20)
+
+    assert history() == [("acme.example", "command line", "maya", "sam")]
 
 
 def test_owners_of_twenty_lines_take_as_many_queries_as_one():

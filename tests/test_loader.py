@@ -130,6 +130,22 @@ def test_clear_cache_forgets_and_a_run_never_reads_the_cache(settings):
     assert loader.get_active_score_config().normalize_k == 7
 
 
+def test_what_was_read_while_somebody_edited_is_read_again(settings):
+    settings.REGISTRY_TTL_SECONDS = 3600
+    rule = make_rule(lane="office")
+
+    def read():  # as a page does that began before the edit
+        seen = EventRule.objects.get(pk=rule.pk).lane
+        if seen == "office":
+            rule.lane = "events"
+            rule.save()
+        return seen
+
+    assert [loader._cached("lane", read) for _ in range(3)] == ["office", "events", "events"]
+    EventRule.objects.filter(pk=rule.pk).update(lane="desks")
+    assert loader._cached("lane", read) == "events"  # and then kept
+
+
 def test_what_this_process_saves_or_deletes_it_sees_at_once(settings):
     settings.REGISTRY_TTL_SECONDS = 3600
     config = make_config()

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from abm_project.dashboards import PEOPLE_ORDERINGS, PeopleFilter, account_by_id, people, people_list
 from abm_project.dashboards.people_list import every_person
-from accounts.models import Contact, ContactIdentity
+from accounts.models import Contact, ContactIdentity, ProspectCompany
 from accounts.resolution import merge
 from tests.factories import DAY, at, make_company, make_person, make_snapshot, make_user
 
@@ -81,6 +81,15 @@ def test_an_account_where_nobody_is_known_still_says_how_many_there_are():
 
     assert found.rows == ()
     assert found.account.anonymous_people_7d == 3
+
+
+def test_accounts_that_are_merged_in_a_ring_are_listed_nowhere_and_neither_are_their_people():
+    here, there = account(), account("there.example")
+    make_person(here, "ann@acme.example")
+    for one, other in ((here, there), (there, here)):
+        ProspectCompany.objects.filter(pk=one.pk).update(merged_into=other)  # no verb of ours does it
+
+    assert emails(account_id=here.id) == emails() == []
 
 
 def test_the_people_of_a_merged_account_are_the_accounts():

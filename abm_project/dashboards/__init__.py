@@ -31,7 +31,6 @@ from abm_project.dashboards.account_list import (
 from abm_project.dashboards.exports import ACCOUNT_COLUMNS, PEOPLE_COLUMNS, account_cells, people_cells
 from abm_project.dashboards.families import (
     account_id,
-    canonical_domain,
     family_of,
     lead_requests_of,
     show_heads,
@@ -101,7 +100,6 @@ __all__ = [
     "account_cells",
     "account_detail",
     "account_id",
-    "canonical_domain",
     "detail_of",
     "explained",
     "family_of",

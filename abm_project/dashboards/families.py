@@ -117,12 +117,6 @@ def show_heads(leads: Sequence[LeadRequest]) -> None:
                 lead.prospect_company = heads[merges.root(lead.prospect_company_id)]
 
 
-def canonical_domain(text: str) -> str | None:
-    """The domain under which an account is shown: its own; for an alias or a merged account, the account's."""
-    company = shown_under(text)
-    return company and company.domain
-
-
 def account_id(text: str) -> UUID | None:
     """The account that is shown under a domain."""
     company = shown_under(text)

@@ -56,7 +56,7 @@ def handling(company_id: UUID, viewer_id: int, today: date) -> Handling | None:
 
 
 def handling_of(company: ProspectCompany, family: Families, viewer_id: int, today: date) -> Handling:
-    """Five queries at most. The history is the family's: what was said of an account stands there when it was
+    """Six queries at most. The history is the family's: what was said of an account stands there when it was
     merged."""
     history = AccountAction.objects.filter(prospect_company__in=family.by_id)
     shown = tuple(map(_action, history.order_by("-done_at", "-id")[:HISTORY_SHOWN]))

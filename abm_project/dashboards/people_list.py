@@ -194,7 +194,8 @@ def _at(chosen: PeopleFilter, where: _Where) -> Q:
 def _is_listed(account: ProspectCompany, chosen: PeopleFilter) -> bool:
     """What `_accounts` asks, of one that was read already."""
     here = chosen.owner_id in (None, account.owner_id) and chosen.lane in ("", getattr(account, chosen.lane_column))
-    return here and account.snapshot_date is not None and not account.suppressed_as
+    scored = account.snapshot_date is not None and account.merged_into_id is None  # it is, in a ring of merges
+    return here and scored and not account.suppressed_as
 
 
 def _accounts(chosen: PeopleFilter, merges: Merges, prefix: str = "") -> Q:
