@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 
 from abm_project.dashboards.families import Families, family_of, leads_of, shown_for
 from abm_project.dashboards.one_moment import one_moment
@@ -210,14 +210,14 @@ def account_detail(domain: str) -> AccountDetail | None:
 
 def detail_of(company: ProspectCompany, family: Families, *, explain: bool) -> AccountDetail:
     """The same of an account that was read already. Read at one moment, or its parts may differ."""
-    row = company.snapshots.select_related("score_config").filter(date=company.snapshot_date).first()
+    row = next(iter(company.snapshots.select_related("score_config").filter(date=company.snapshot_date)), None)
     snapshot = _snapshot(row) if row else None
     leads = leads_of(family)
     newest_leads, leads_count = _first(leads.order_by("-submitted_at", "-id").values_list(*LEAD_COLUMNS))
     timeline = _timeline(company, leads, newest_leads)
     scores = {day.date: day.score for day in timeline if day.score is not None}
     contacts = Contact.objects.filter(prospect_company__in=family.by_id)
-    newest_first = contacts.order_by(F("last_seen_at").desc(nulls_last=True), "email", "id")
+    newest_first = contacts.order_by("-last_seen_at", "email", "id")  # who was never seen comes last, as nulls do
     signals = IntentSignal.objects.filter(prospect_company__in=family.by_id).order_by("-occurred_at", "-id")
     people, people_count = _first(newest_first)
     here = accounts_of_people([company], family, people if people_count < SHOWN else None)

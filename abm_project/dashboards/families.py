@@ -134,5 +134,5 @@ def shown_under(text: str) -> ProspectCompany | None:
 def shown_for(id: UUID) -> ProspectCompany | None:
     """The account of this id, with its owner; of a merged one, the account it was merged into."""
     companies = ProspectCompany.objects.select_related("owner")
-    company = companies.filter(id=id).first()
+    company = next(iter(companies.filter(id=id)), None)  # first() would have the one row sorted
     return companies.get(id=head_of(company)) if company and company.merged_into_id else company
