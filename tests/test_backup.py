@@ -1,11 +1,8 @@
 """Dump and restore, as docs/operations.md says: every table the same, and the next night too (reliability 44)."""
 
 import hashlib
-import os
-import subprocess
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import MySQLdb
 import pytest
@@ -28,22 +25,8 @@ SERVER = {
 DUMP = ("mariadb-dump", "--single-transaction", "--quick", "--hex-blob", "--skip-tz-utc")  # the documented one
 
 
-def client(program, home, *arguments):
-    """A client of the server, its password in the environment."""
-    address = ["-h", SERVER["host"], "-P", str(SERVER["port"]), "-u", SERVER["user"]]
-    return [program, *address, *arguments, home.name], {**os.environ, "MYSQL_PWD": SERVER["password"]}
-
-
-def dump(home, path: Path):
-    argv, environment = client(DUMP[0], home, *DUMP[1:])
-    with path.open("wb") as file:
-        subprocess.run(argv, env=environment, stdout=file, check=True)
-
-
-def restore(home, path: Path):
-    argv, environment = client("mariadb", home)
-    with path.open("rb") as file:
-        subprocess.run(argv, env=environment, stdin=file, check=True)
+def restore(home, dump):
+    home.client("mariadb", standard_input=dump)
 
 
 def hashes(home):
@@ -71,14 +54,14 @@ def empty():
     made.drop()
 
 
-def test_what_was_dumped_is_restored_row_by_row_and_scored_on_alike(export, empty, tmp_path):
+def test_what_was_dumped_is_restored_row_by_row_and_scored_on_alike(export, empty):
     with installation(SERVER, **QUICK) as home:
         home.run("import_activity", export)
         home.run("recompute_intent", "--date", scored_day() - timedelta(days=1), "--backfill", "3")
         home.run("create_user", "alice", "--role", "internal_admin")
-        dump(home, tmp_path / "orbit.sql")
+        dump = home.client(*DUMP)
         before = hashes(home)
-        restore(empty, tmp_path / "orbit.sql")
+        restore(empty, dump)
 
         assert hashes(empty) == before
         assert before["activity_days"][0] > 3_000 and before["daily_account_intent"][0] > 800
@@ -88,15 +71,15 @@ def test_what_was_dumped_is_restored_row_by_row_and_scored_on_alike(export, empt
         assert empty.scores() == home.scores()
 
 
-def test_a_dump_during_a_run_is_one_moment_and_the_restored_one_ends_like_the_other(export, empty, tmp_path):
+def test_a_dump_during_a_run_is_one_moment_and_the_restored_one_ends_like_the_other(export, empty):
     with installation(SERVER, **QUICK) as home:
         home.run("import_activity", export)
         run = home.start("recompute_intent", "--date", scored_day(), "--backfill", "10")
         while not home.query("SELECT 1 FROM job_runs WHERE done_items > 0"):
             assert run.poll() is None
-        dump(home, tmp_path / "orbit.sql")
+        dump = home.client(*DUMP)
         assert ended(run)[0] == 0
-        restore(empty, tmp_path / "orbit.sql")
+        restore(empty, dump)
 
         assert empty.query("SELECT state FROM job_runs") == [("running",)]
         code, said = ended(empty.start("recompute_intent", "--date", scored_day(), "--backfill", "10"))
@@ -106,10 +89,10 @@ def test_a_dump_during_a_run_is_one_moment_and_the_restored_one_ends_like_the_ot
         assert empty.scores() == home.scores()
 
 
-def test_seeding_a_restored_database_changes_nothing(empty, tmp_path):
+def test_seeding_a_restored_database_changes_nothing(empty):
     with installation(SERVER, **QUICK) as home:
-        dump(home, tmp_path / "orbit.sql")
-    restore(empty, tmp_path / "orbit.sql")
+        dump = home.client(*DUMP)
+    restore(empty, dump)
     before = hashes(empty)
     for _ in range(2):
         empty.run("seed_registry")

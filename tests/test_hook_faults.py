@@ -28,7 +28,7 @@ import pytest
 from django.conf import settings
 
 from abm_project.api.signatures import signature
-from tests.installation import ROOT, Installation, die_with_me
+from tests.installation import ROOT, Installation, die_with_me, frozen
 from tests.test_kills import dev, server  # noqa: F401 - fixtures
 from tests.test_night_processes import OwnRedis, children
 
@@ -454,18 +454,29 @@ def test_reliability_13_a_flood_of_one_address_is_turned_away_and_others_are_not
         web.kill()
 
 
+@contextmanager
+def without(service: Any, harm: str) -> Iterator[None]:
+    """`service`: a MariaDB or a Redis of its own, killed or frozen while this lasts."""
+    if harm == "frozen":
+        with frozen(service.daemon):
+            yield
+    else:
+        service.kill()
+        try:
+            yield
+        finally:
+            service.start()
+
+
 # --- Row 14: Redis ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("harm", ["killed", "frozen"])
 def test_reliability_14_without_redis_leads_are_stored_hardly_later_and_it_recovers_by_itself(web, home, redis, harm):
     usual = median(web.post(a_lead(f"u{n}")).seconds for n in range(10))
 
-    redis.kill() if harm == "killed" else redis.daemon.send_signal(signal.SIGSTOP)
-    try:
+    with without(redis, harm):
         answers = [web.post(a_lead(n)) for n in range(6)] + at_once(
             [partial(web.post, a_lead(f"p{n}")) for n in range(8)]
         )
-    finally:
-        redis.start() if harm == "killed" else redis.daemon.send_signal(signal.SIGCONT)
 
     assert {answer.status for answer in answers} == {201}, web.said()
     slowest = max(answer.seconds for answer in answers)
@@ -549,15 +560,6 @@ def test_reliability_15_clients_that_send_a_byte_a_second_stop_nobody_else(dev, 
 
 
 # --- Row 16: the database ---------------------------------------------------------------------------------------------
-@contextmanager
-def without_database(server: Any, harm: str) -> Iterator[None]:  # noqa: F811
-    server.kill() if harm == "gone" else server.daemon.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.start() if harm == "gone" else server.daemon.send_signal(signal.SIGCONT)
-
-
 def assert_503_in_time(answers: list[Answer]) -> None:
     told = [(answer.status, round(answer.seconds, 2), answer.raw[:100]) for answer in answers]
     assert {answer.status for answer in answers} == {503}, told
@@ -565,7 +567,7 @@ def assert_503_in_time(answers: list[Answer]) -> None:
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
 
 
-@pytest.mark.parametrize("harm", ["frozen", "gone"])
+@pytest.mark.parametrize("harm", ["frozen", "killed"])
 def test_reliability_16_without_the_database_all_get_503_in_time_and_it_recovers_by_itself(
     web,
     home,
@@ -577,7 +579,7 @@ def test_reliability_16_without_the_database_all_get_503_in_time_and_it_recovers
     # Not at once: for two seconds after the last harm each process still leaves the database alone.
     wait_until(lambda: [page().status, api().status, web.post(a_lead("u")).status] == [200, 200, 201], said=web.said)
 
-    with without_database(server, harm):
+    with without(server, harm):
         answers = [web.post(a_lead(0)), web.post(a_lead(1))]
         answers += at_once([partial(web.post, a_lead(n)) for n in range(8)])
         assert web.get("/healthz").seconds < 1
@@ -595,7 +597,7 @@ def test_reliability_16_more_at_once_than_there_are_threads_are_all_answered_in_
     usual = [partial(web.post, a_lead(n)) for n in range(16)]
     wait_until(lambda: {answer.status for answer in at_once(usual)} == {201}, said=web.said, seconds=10)
 
-    with without_database(server, "frozen"):
+    with without(server, "frozen"):
         for _ in range(2):
             answers = at_once([partial(web.post, a_lead(n)) for n in range(100)])
             assert_503_in_time(answers)
@@ -622,9 +624,8 @@ def test_reliability_16_a_lead_that_the_database_froze_over_is_answered_in_time_
         with ThreadPoolExecutor(4) as pool:
             streams = [pool.submit(stream, sender) for sender in range(4)]
             wait_until(lambda: len(answers) % 48 > 8 or all(s.done() for s in streams))  # noqa: B023 - asked at once
-            server.daemon.send_signal(signal.SIGSTOP)
-            wait_until(lambda: all(s.done() for s in streams))  # noqa: B023
-            server.daemon.send_signal(signal.SIGCONT)
+            with frozen(server.daemon):
+                wait_until(lambda: all(s.done() for s in streams))  # noqa: B023
         assert {stream.result() for stream in streams} == {None}
 
     assert unanswered
@@ -636,9 +637,9 @@ def test_reliability_16_a_lead_that_the_database_froze_over_is_answered_in_time_
     assert {answer.said["id"] for answer in answers if answer.status == 201} <= set(ids(home))
 
 
-@pytest.mark.parametrize("harm", ["frozen", "gone"])
+@pytest.mark.parametrize("harm", ["frozen", "killed"])
 def test_reliability_16_without_the_database_pages_and_the_internal_api_are_503_in_time_too(web, server, cookie, harm):  # noqa: F811
-    with without_database(server, harm):
+    with without(server, harm):
         answers = at_once([partial(web.get, path, Cookie=cookie) for path in ("/", "/api/abm/jobs")])
 
     assert_503_in_time(answers)

@@ -21,6 +21,7 @@ from typing import Any
 import MySQLdb
 import pytest
 
+from tests.installation import frozen
 from tests.test_hook_faults import (
     Web,
     a_lead,
@@ -102,9 +103,8 @@ class Trouble:
                 daemon.start()
             case [name, "frozen"]:
                 daemon = self.redis if name == "redis" else self.server
-                daemon.daemon.send_signal(signal.SIGSTOP)
-                time.sleep(self.chance.choice([0.2, 1, 4]))
-                daemon.daemon.send_signal(signal.SIGCONT)
+                with frozen(daemon.daemon):
+                    time.sleep(self.chance.choice([0.2, 1, 4]))
 
 
 @pytest.fixture

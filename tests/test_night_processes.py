@@ -25,7 +25,7 @@ from rq.job import Job
 
 from scoring.jobs import due_slot
 from scoring.scheduler import NightScheduler, next_night
-from tests.installation import Installation, installation, write_events
+from tests.installation import Installation, frozen, installation, write_events
 from tests.test_kills import dev, server  # noqa: F401 - fixtures
 
 DATABASE = settings.DATABASES["default"]
@@ -304,9 +304,8 @@ def kill_with_data_loss(redis):
 
 
 def freeze(redis):
-    redis.daemon.send_signal(signal.SIGSTOP)
-    time.sleep(3)
-    redis.daemon.send_signal(signal.SIGCONT)
+    with frozen(redis.daemon):
+        time.sleep(3)
 
 
 def flush(redis):
@@ -399,11 +398,10 @@ def test_a_night_survives_a_frozen_database_and_readyz_says_so_meanwhile(dev, se
 
         crew.hire("web", "runserver", "--noreload", str(port))
         crew.wait_until(lambda: readyz(port) == (200, set()))
-        server.daemon.send_signal(signal.SIGSTOP)
-        start = time.monotonic()
-        assert readyz(port) == (503, {"database", "night"})
-        assert time.monotonic() - start < 3
-        server.daemon.send_signal(signal.SIGCONT)
+        with frozen(server.daemon):
+            start = time.monotonic()
+            assert readyz(port) == (503, {"database", "night"})
+            assert time.monotonic() - start < 3
 
         crew.wait_until(lambda: count(home, DONE))
         assert readyz(port) == (200, set())
