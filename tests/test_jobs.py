@@ -1,6 +1,9 @@
 """When a night is due, who is woken, and what a scheduler keeps in Redis: what should be is compared with what is."""
 
+import io
 import logging
+import os
+import signal
 import socket
 import time
 import warnings
@@ -535,3 +538,55 @@ def test_a_worker_throws_away_what_it_cannot_read_and_takes_the_next(redis, capl
 
     assert job == wanted
     assert not redis.exists("rq:job:queued")
+
+
+class Stopping(Job):
+    """A job over whose reading the worker is told to stop."""
+
+    def refresh(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().refresh()
+
+
+@pytest.fixture
+def signals():
+    """A worker that works takes them for itself."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@has_redis
+def test_a_worker_that_is_told_to_stop_while_it_reads_a_job_stops_and_loses_none(redis, signals):
+    queue = Queue("default", connection=redis)
+    wanted = queue.enqueue("builtins.print")
+
+    Worker([queue], connection=redis, job_class=Stopping).work(logging_level="ERROR")
+
+    assert redis.exists(wanted.key)
+    assert [*queue.job_ids, *queue.intermediate_queue.get_job_ids()] == [wanted.id]
+
+
+@has_redis
+def test_a_worker_that_is_told_to_stop_while_it_writes_its_log_stops_all_the_same(redis, signals):
+    """What comes out of a signal handler while a line is written stays within logging."""
+
+    class Told(logging.StreamHandler):
+        def format(self, record):
+            if "cleaning registries" in record.getMessage():
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().format(record)
+
+    class Hasty(Worker):
+        looks_up_every = 1
+
+    told = Told(io.StringIO())
+    log = logging.getLogger("rq.worker")
+    log.addHandler(told)
+    try:
+        Hasty([Queue("default", connection=redis)], connection=redis).work(logging_level="INFO")
+    finally:
+        log.removeHandler(told)
+
+    assert "warm shut down requested" in told.stream.getvalue()
