@@ -134,7 +134,7 @@ def columns(model: Any, *without: str) -> str:
     return ", ".join(f"t.{f.column}" for f in model._meta.concrete_fields if f.column not in left_out)
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 120) -> tuple[int, str]:
+def ended(process: subprocess.Popen[str], timeout: float = 300) -> tuple[int, str]:
     """Its exit code and everything it said."""
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out + err
@@ -146,7 +146,7 @@ def frozen(daemon: subprocess.Popen[Any]) -> Iterator[None]:
     daemon.send_signal(signal.SIGSTOP)
     try:
         deadline = time.monotonic() + 30
-        while any(state != "T" for state in _states_of_threads(daemon.pid)):
+        while any(state not in "TZX" for state in _states_of_threads(daemon.pid)):  # or it has ended
             assert time.monotonic() < deadline, f"{daemon.args} does not stop"
             time.sleep(0.001)
         yield
@@ -155,9 +155,10 @@ def frozen(daemon: subprocess.Popen[Any]) -> Iterator[None]:
 
 
 def _states_of_threads(pid: int) -> Iterator[str]:
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            yield (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    with suppress(FileNotFoundError):  # the process is gone
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                yield (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextmanager

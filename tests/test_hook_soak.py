@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 LEADS = int(os.environ.get("PYTEST_HOOK_LEADS", "5000"))
 SEED = int(os.environ.get("PYTEST_HOOK_SEED", time.time_ns() % 1_000_000))
 CLIENTS = 16
-SECONDS = 180  # for all leads to get in, on the slowest of machines
+SECONDS = 600  # for all leads to get in, on the slowest of machines
 COMPANIES = LEADS // 5
 FAULTS = ("worker", "worker", "worker", "web", "redis killed", "redis frozen", "database killed", "database frozen")
 
