@@ -19,7 +19,7 @@ from tests.factories import (
     make_run,
     make_weight,
 )
-from tests.test_browser import chromium, is_sound, page, pytestmark, scheme, sign_in  # noqa: F401 - fixtures
+from tests.test_browser import chromium, is_sound, page, pytestmark, sign_in  # noqa: F401 - fixtures
 
 
 @pytest.fixture
@@ -83,7 +83,6 @@ def test_every_page_of_the_scoring_model_is_sound(page, live):  # noqa: F811
 
     for address in addresses(live):
         page.goto(address)
-        page.wait_for_load_state("networkidle")
         is_sound(page)
 
 

@@ -1,12 +1,19 @@
 """The brief in a real browser, in every state it can be in, and by keyboard alone."""
 
+from threading import Event
+
 import pytest
 
 from registry.seeds import seed
 from tests.anthropic_standin import faults
-from tests.test_browser import chromium, installation, is_sound, page, pytestmark, scheme, sign_in  # noqa: F401
+from tests.test_browser import chromium, installation, is_sound, page, pytestmark, settled, sign_in  # noqa: F401
 
 ACCOUNT = "/accounts/a-rather-long-name-11.example"
+SEE_IT_COPIED = """() => {
+  const button = document.querySelector("[data-copy]");
+  const look = () => { if (button.textContent === "Copied") button.dataset.copied = ""; };
+  new MutationObserver(look).observe(button, {childList: true});
+}"""
 LONG = "- 900 visits to /" + "a-very-long-path/" * 20 + "\n- `" + "w" * 300 + "`\n\n```\n" + "code " * 80 + "\n```\n"
 
 
@@ -55,12 +62,15 @@ def write_anew(page, said):  # noqa: F811
 
 
 def test_while_it_is_written_a_bar_says_so_and_the_button_waits(account, anthropic_api):
-    anthropic_api.faults = [faults.Fault(delay=2)]
+    bar_was_seen = Event()
+    anthropic_api.faults = [faults.Fault(gate=bar_was_seen)]
     account.click("#brief-write")
 
     account.wait_for_selector("#brief progress", state="visible")
     assert account.is_disabled("#brief-write")
+    bar_was_seen.set()
     account.wait_for_selector("text=The brief was written just now.")
+    settled(account)
     assert account.is_hidden("#brief progress")
     assert account.said == []
 
@@ -70,11 +80,12 @@ def test_by_keyboard_alone_it_is_written_and_copied(account):
     account.focus("#brief-write")
     account.keyboard.press("Enter")
     account.wait_for_selector("#brief-text")
-    account.wait_for_function("document.activeElement.closest('#brief') !== null")
+    account.wait_for_selector("#brief:focus-within")
+    account.evaluate(SEE_IT_COPIED)  # the word stands for two seconds
     account.focus("[data-copy]")
     account.keyboard.press("Enter")
 
-    account.wait_for_selector("text=Copied")
+    account.wait_for_selector("[data-copied]")
     assert "Why they’re hot" in account.evaluate("navigator.clipboard.readText()")
 
 

@@ -8,20 +8,18 @@ import pytest
 from abm_project.models import AccountAction
 from accounts.models import ProspectCompany
 from tests.factories import PASSWORD, make_user
-from tests.test_browser import chromium, installation, is_sound, page, pytestmark, scheme, sign_in  # noqa: F401
+from tests.test_browser import (  # noqa: F401 - fixtures among them
+    chromium,
+    installation,
+    is_sound,
+    on_desk_and_phone,
+    page,
+    pytestmark,
+    settled,
+    sign_in,
+)
 
 LAST = "a-rather-long-name-11.example"
-
-
-@pytest.fixture
-def desk(chromium, live_server):  # noqa: F811
-    context = chromium.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 800})
-    page = context.new_page()  # noqa: F811
-    page.said = []
-    page.on("console", lambda message: message.type in ("error", "warning") and page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    yield page
-    context.close()
 
 
 @pytest.fixture
@@ -33,6 +31,7 @@ def without_script(chromium, live_server):  # noqa: F811
     page.fill("#id_username", "sam")
     page.fill("#id_password", PASSWORD)
     page.click("button[type=submit]")
+    page.wait_for_url("**/")
     yield page
     context.close()
 
@@ -42,6 +41,7 @@ def focused(page):  # noqa: F811
 
 
 def press(page, selector, key="Enter"):  # noqa: F811
+    settled(page)
     page.locator(selector).focus()
     page.keyboard.press(key)
 
@@ -92,6 +92,7 @@ def test_the_admin_is_sound_and_of_the_same_bar(page, installation):  # noqa: F8
         is_sound(page)
 
 
+@on_desk_and_phone
 def test_the_menus_of_an_account_are_sound_when_open_and_when_refused(page, installation):  # noqa: F811
     sign_in(page)
     page.goto(f"/accounts/{LAST}")
@@ -108,113 +109,117 @@ def test_the_menus_of_an_account_are_sound_when_open_and_when_refused(page, inst
     is_sound(page)
 
 
-def test_from_the_list_to_an_account_of_ones_own_by_keyboard_alone(desk, installation):  # noqa: F811
-    sign_in(desk)
-    desk.evaluate("window.sameDocument = true")
-    everybody = desk.locator("tbody tr").count()
+def test_from_the_list_to_an_account_of_ones_own_by_keyboard_alone(page, installation):  # noqa: F811
+    sign_in(page)
+    page.evaluate("window.sameDocument = true")
+    everybody = page.locator("tbody tr").count()
 
-    press(desk, "#by-stage-Hot")  # filter
-    desk.wait_for_url("**stage=Hot**")
-    assert 0 < desk.locator("tbody tr").count() < everybody
-    assert focused(desk) == "by-stage-Hot"  # and the keyboard stays where it was
-    press(desk, "#sort-last-seen")  # sort
-    desk.wait_for_url("**ordering=-last_seen_at**")
-    assert desk.locator("th.seen[aria-sort=descending]").count() == 1
-    press(desk, "#clear")
-    desk.wait_for_url(re.compile(r"/$"))
-    assert desk.evaluate("window.sameDocument")  # none of it loaded a page
+    press(page, "#by-stage-Hot")  # filter
+    page.wait_for_url("**stage=Hot**")
+    assert 0 < page.locator("tbody tr").count() < everybody
+    assert focused(page) == "by-stage-Hot"  # and the keyboard stays where it was
+    press(page, "#sort-last-seen")  # sort
+    page.wait_for_url("**ordering=-last_seen_at**")
+    assert page.locator("th.seen[aria-sort=descending]").count() == 1
+    press(page, "#clear")
+    page.wait_for_url(re.compile(r"/$"))
+    assert page.evaluate("window.sameDocument")  # none of it loaded a page
 
-    desk.goto("/?limit=5")
-    press(desk, "#next")  # page
-    desk.wait_for_url("**page=2**")
-    assert desk.locator("tbody td.rank").first.text_content() == "6"
-    desk.keyboard.press("Escape")
-    desk.keyboard.press("/")  # search
-    desk.keyboard.type("name-11")
-    desk.keyboard.press("Enter")
-    desk.wait_for_url("**search=name-11**")
-    desk.keyboard.press("ArrowDown")
-    desk.keyboard.press("Enter")  # open
-    desk.wait_for_url(f"**/accounts/{LAST}")
+    page.goto("/?limit=5")
+    press(page, "#next")  # page
+    page.wait_for_url("**page=2**")
+    assert page.locator("tbody td.rank").first.text_content() == "6"
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")  # search
+    page.keyboard.type("name-11")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**search=name-11**")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")  # open
+    page.wait_for_url(f"**/accounts/{LAST}")
 
-    press(desk, "#why ~ details summary")  # explain
-    assert desk.get_by_role("region", name="Every contribution").is_visible()
-    desk.evaluate("window.sameDocument = true")
-    press(desk, "#take")  # take it
-    desk.get_by_text("Yours").wait_for()
-    assert desk.evaluate("window.sameDocument")
-    assert focused(desk) == "handling"
+    press(page, "#why ~ details summary")  # explain
+    assert page.get_by_role("region", name="Every contribution").is_visible()
+    page.evaluate("window.sameDocument = true")
+    press(page, "#take")  # take it
+    page.get_by_text("Yours").wait_for()
+    assert page.evaluate("window.sameDocument")
+    settled(page)
+    assert focused(page) == "handling"
     assert ProspectCompany.objects.get(domain=LAST).owner.username == "sam"
-    assert "took it" in desk.locator("#history").inner_text()
-    press(desk, "#contact")
-    desk.keyboard.press("Tab")
-    desk.keyboard.type("Call back in March")
-    desk.keyboard.press("Enter")
-    desk.locator("#history").get_by_text("Call back in March").wait_for()
+    assert "took it" in page.locator("#history").inner_text()
+    press(page, "#contact")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Call back in March")
+    page.keyboard.press("Enter")
+    page.locator("#history").get_by_text("Call back in March").wait_for()
     assert AccountAction.objects.filter(kind="contacted").count() == 1
-    press(desk, "#snooze")
-    desk.keyboard.press("Escape")
-    assert desk.locator("details.menu[open]").count() == 0
-    assert focused(desk) == "snooze"
+    press(page, "#snooze")
+    page.keyboard.press("Escape")
+    assert page.locator("details.menu[open]").count() == 0
+    assert focused(page) == "snooze"
 
-    desk.goto("/?owner=me")
-    with desk.expect_download() as download:  # the file of what is shown
-        press(desk, "text=CSV")
+    page.goto("/?owner=me")
+    with page.expect_download() as download:  # the file of what is shown
+        press(page, "text=CSV")
     lines = Path(download.value.path()).read_text().splitlines()
     assert [line.split(",")[1] for line in lines] == ["domain", LAST]
-    assert desk.said == []
+    assert page.said == []
 
 
-def test_choosing_a_lane_lists_its_accounts_without_a_reload(desk, installation):  # noqa: F811
-    sign_in(desk)
-    desk.goto("/lanes")
-    desk.evaluate("window.sameDocument = true")
-    press(desk, "#lane-private_office")
-    desk.wait_for_url("**lane=private_office**")
+def test_choosing_a_lane_lists_its_accounts_without_a_reload(page, installation):  # noqa: F811
+    sign_in(page)
+    page.goto("/lanes")
+    page.evaluate("window.sameDocument = true")
+    press(page, "#lane-private_office")
+    page.wait_for_url("**lane=private_office**")
 
-    assert desk.locator("tbody tr").count() > 0
-    assert focused(desk) == "lane-private_office"
-    assert desk.evaluate("window.sameDocument")
-    desk.go_back()
-    desk.get_by_text("Choose a lane").wait_for()
-    assert desk.said == []
-
-
-def test_the_movers_arrive_by_themselves(desk, installation):  # noqa: F811
-    sign_in(desk)
-    desk.locator("#movers").get_by_text("Entered Hot").wait_for()
-
-    assert desk.url.endswith("/")  # the address is still the list's
-    assert desk.said == []
+    assert page.locator("tbody tr").count() > 0
+    assert focused(page) == "lane-private_office"
+    assert page.evaluate("window.sameDocument")
+    page.go_back()
+    page.get_by_text("Choose a lane").wait_for()
+    assert page.said == []
 
 
-def test_a_session_that_ends_leads_to_the_login_and_back(desk, installation):  # noqa: F811
-    sign_in(desk)
-    desk.context.clear_cookies()
-    press(desk, "#by-stage-Hot")
+def test_the_movers_arrive_by_themselves(page, installation):  # noqa: F811
+    sign_in(page)
+    page.locator("#movers").get_by_text("Entered Hot").wait_for()
 
-    desk.wait_for_url(re.compile(r"/login\?next="))
+    assert page.url.endswith("/")  # the address is still the list's
+    assert page.said == []
+
+
+def test_a_session_that_ends_leads_to_the_login_and_back(page, installation):  # noqa: F811
+    sign_in(page)
+    page.context.clear_cookies()
+    press(page, "#by-stage-Hot")
+
+    page.wait_for_url(re.compile(r"/login\?next="))
 
 
 def test_without_script_filters_forms_and_files_work(without_script, installation):  # noqa: F811
     page = without_script  # noqa: F811
     page.goto("/")
     page.get_by_role("link", name="See what moved").click()
+    page.wait_for_url("**/movers**")
     assert "Entered Hot" in page.inner_text("main")
     page.goto("/")
     page.click("#by-stage-Hot")
-    assert "stage=Hot" in page.url
+    page.wait_for_url("**stage=Hot**")
     page.goto(f"/accounts/{LAST}")
     page.click("#take")
-    assert "Yours" in page.inner_text("#handling")
+    page.locator("#handling").get_by_text("Yours").wait_for()
     page.click("#snooze")
     page.get_by_label("Until").fill("2020-01-01")
     page.click("details.menu[open] button")
-    assert "A day after today" in page.inner_text("#handling")
+    page.locator("#handling").get_by_text("A day after today").wait_for()
     page.goto("/lanes")
     page.click("#lane-private_office")
+    page.wait_for_url("**lane=private_office**")
     assert page.locator("tbody tr").count() > 0
     page.goto("/people")
     page.fill("#find-people", "ann")
     page.get_by_role("button", name="Find").click()
+    page.wait_for_url("**search=ann**")
     assert page.locator("tbody tr").count() == 1

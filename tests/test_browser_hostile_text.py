@@ -24,8 +24,7 @@ from tests.factories import (
     make_weight,
     score,
 )
-from tests.test_browser import chromium, pytestmark, sign_in  # noqa: F401
-from tests.test_browser_accounts import desk  # noqa: F401
+from tests.test_browser import chromium, page, pytestmark, sign_in  # noqa: F401
 
 PAYLOADS = (
     "<script>window.hit=1</script>",
@@ -114,25 +113,25 @@ def poison(company, payload, today, template):
     make_run(state="failed", message=payload, asked_by=short, started_at=timezone.now(), result_json={})
 
 
-def test_no_text_becomes_markup_on_any_page(desk, hostile):  # noqa: F811
-    sign_in(desk, "internal_admin")
+def test_no_text_becomes_markup_on_any_page(page, hostile):  # noqa: F811
+    sign_in(page, "internal_admin")
     runs = [f"/runs/{run.pk}" for run in JobRun.objects.filter(state="failed")]
     lists = ["/", "/?search=hostile", "/lanes", "/people", "/people?search=<img", "/movers", "/runs", "/alerts"]
     admin = ["accounts/prospectcompany/", "accounts/contact/", "ingestion/leadrequest/", "registry/domainrule/"]
     pages = lists + [f"/accounts/{domain}" for domain in hostile] + runs[:3] + [f"/admin/{name}" for name in admin]
-    desk.on("dialog", lambda dialog: desk.said.append(f"dialog: {dialog.message}"))
+    page.on("dialog", lambda dialog: page.said.append(f"dialog: {dialog.message}"))
     for address in pages:
-        desk.goto(address)
-        desk.wait_for_load_state("networkidle")
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
 
-        assert desk.evaluate("window.hit") is None, address
+        assert page.evaluate("window.hit") is None, address
         if not address.startswith("/admin"):  # which has scripts and pictures of its own
-            assert desk.locator(MARKUP).count() == 0, address
-        assert desk.said == [], address
+            assert page.locator(MARKUP).count() == 0, address
+        assert page.said == [], address
 
-    desk.goto("/")
-    shown = desk.text_content("main")
+    page.goto("/")
+    shown = page.text_content("main")
     assert [payload for payload in PAYLOADS if payload not in shown] == []
     for domain, payload in zip(hostile, PAYLOADS, strict=True):
-        desk.goto(f"/accounts/{domain}")
-        assert desk.text_content("main").count(payload) >= 6, domain
+        page.goto(f"/accounts/{domain}")
+        assert page.text_content("main").count(payload) >= 6, domain

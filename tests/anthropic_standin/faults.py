@@ -1,6 +1,7 @@
 """What can go wrong with an answer. A fault meets one request: put as many into `api.faults` as there shall be."""
 
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Literal
 
 import orjson
@@ -19,7 +20,8 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A status and a body in the place of the answer; or the real answer, changed by `changes` and sent in this way."""
+    """A status and a body in the place of the answer; or the real answer, changed by `changes` and sent in this way.
+    `gate`: it is not sent before this is set."""
 
     status: int = 200
     body: bytes | None = None
@@ -28,6 +30,7 @@ class Fault:
     without: tuple[str, ...] = ()
     way: Way = "whole"
     delay: float = 0
+    gate: Event | None = None
 
 
 def error(status: int, message: str = "A fault of the stand-in.", **headers: str) -> Fault:

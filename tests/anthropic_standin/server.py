@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -93,9 +93,7 @@ class Anthropic:
             return fault
         message = {**(self._message(body) if method == "POST" else _model(path)), **fault.changes}
         kept = {name: value for name, value in message.items() if name not in fault.without}
-        return Fault(
-            fault.status, orjson.dumps(kept), {"Content-Type": "application/json"}, {}, (), fault.way, fault.delay
-        )
+        return replace(fault, body=orjson.dumps(kept), headers={"Content-Type": "application/json"})
 
     def _message(self, body: Any) -> dict[str, Any]:
         text = self.writes(facts_in(body["messages"][0]["content"]))
@@ -219,6 +217,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Fault) -> None:
         self.api.over.wait(answer.delay)
+        if answer.gate:
+            answer.gate.wait(timeout=60)
         self.close_connection = answer.way != "whole"
         if answer.way == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
