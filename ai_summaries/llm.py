@@ -132,6 +132,8 @@ def _answer(call: Callable[[Any], Any], read: Callable[[Any, int], T], deadline:
     except _TooLate:
         return Failed(_late(deadline), asked.tries, may_pass=True)
     except _Again as error:
+        if not deadline.left():  # what came of the question came after it
+            return Failed(_late(deadline), asked.tries, may_pass=True)
         said = f"The model could not be asked: {error}. Tried {_times(asked.tries)}; try again later."
         return Failed(said, asked.tries, may_pass=True)
     return answer
@@ -166,8 +168,8 @@ def within(deadline: Deadline, work: Callable[[], T]) -> T:
     try:
         return future.result(timeout=deadline.left())
     except TimeoutError as error:
-        if future.done():
-            raise
+        if future.done():  # this very moment, or by a time-out of its own
+            return future.result()
         raise _TooLate from error
 
 

@@ -135,10 +135,10 @@ def test_the_deadline_is_over_everything(anthropic_api, fault):
     anthropic_api.faults = [fault] * 3
     begun = time.monotonic()
 
-    answer = ask(seconds=0.6)
+    answer = ask(seconds=3)
 
-    assert time.monotonic() - begun < 5  # and not the 30 s, or the minute, that the answer would have taken
-    assert answer == Failed("The model did not answer within 1 s. Try again later.", 1, may_pass=True)
+    assert time.monotonic() - begun < 20  # and not the 30 s, or the minute, that the answer would have taken
+    assert answer == Failed("The model did not answer within 3 s. Try again later.", 1, may_pass=True)
 
 
 def test_nobody_at_the_address_is_a_failure_like_another(anthropic_api, settings):
