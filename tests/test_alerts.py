@@ -23,9 +23,17 @@ from tests.factories import make_company, make_config, make_run, make_snapshot, 
 from tests.receivers import MailServer, WebServer, make_certificate, serving
 
 pytestmark = pytest.mark.django_db
-TODAY = timezone.now().date()
-AS_OF = TODAY - timedelta(days=1)
 HOT, WARM = {"intent_stage": "Hot", "intent_score": 78}, {"intent_stage": "Warm", "intent_score": 61}
+
+
+@pytest.fixture
+def today():
+    return timezone.now().date()
+
+
+@pytest.fixture
+def as_of(today):
+    return today - timedelta(days=1)
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +59,15 @@ def mail(settings):
 
 
 @pytest.fixture
-def news():
+def news(today, as_of):
     """A published night in which acme became Hot, of the lane office; and bolt, of event_space, is Ann's."""
     make_config()
     ann = make_user("ann", email="ann@orbit.example")
     for domain, lane, owner in (("acme.example", "office", None), ("bolt.example", "event_space", ann)):
         company = make_company(domain, owner=owner)
-        make_snapshot(company, AS_OF - timedelta(days=1), **WARM, surge_level="Normal", top_lane=lane)
-        make_snapshot(company, AS_OF, **HOT, surge_level="Normal", top_lane=lane)
-    make_run(NIGHT, day=TODAY, slot=TODAY, finished_at=timezone.now())
+        make_snapshot(company, as_of - timedelta(days=1), **WARM, surge_level="Normal", top_lane=lane)
+        make_snapshot(company, as_of, **HOT, surge_level="Normal", top_lane=lane)
+    make_run(NIGHT, day=today, slot=today, finished_at=timezone.now())
     return ann
 
 
@@ -86,14 +94,14 @@ def told(post):
 
 
 # --- Who is told what -------------------------------------------------------------------------------------------------
-def test_a_user_is_told_once_a_night_by_mail_with_the_reasons_in_words(news, mail, settings):
+def test_a_user_is_told_once_a_night_by_mail_with_the_reasons_in_words(news, mail, settings, as_of):
     settings.PUBLIC_URL = "https://orbit.example"
     subscribe(news)
     for _ in range(2):
         send_due()
 
     (sent,) = mail.mails
-    assert (sent["To"], sent["Subject"]) == ("ann@orbit.example", f"Orbit, {AS_OF}: 2 became Hot")
+    assert (sent["To"], sent["Subject"]) == ("ann@orbit.example", f"Orbit, {as_of}: 2 became Hot")
     text = sent.get_payload(decode=True).decode()
     assert "acme.example became Hot: 78 after 61; 2× Pricing; lane office." in text
     assert "https://orbit.example/accounts/bolt.example" in text and "https://orbit.example/alerts" in text
@@ -107,11 +115,13 @@ def test_a_user_is_told_once_a_night_by_mail_with_the_reasons_in_words(news, mai
         ({"lane": "office"}, ["acme.example"]),
         ({"lane": "office", "on_hot": False}, []),
         ({"on_hot": False}, []),
-        ({"muted_until": TODAY + timedelta(days=1)}, []),
-        ({"muted_until": TODAY}, ["acme.example", "bolt.example"]),
+        ({"muted_until": 1}, []),
+        ({"muted_until": 0}, ["acme.example", "bolt.example"]),
     ],
 )
-def test_lane_kind_and_quiet_choose_what_is_told(news, web, chosen, expected):
+def test_lane_kind_and_quiet_choose_what_is_told(news, web, today, chosen, expected):
+    if "muted_until" in chosen:
+        chosen = {"muted_until": today + timedelta(days=chosen["muted_until"])}
     AlertSubscription.objects.create(webhook=AlertWebhook.objects.create(name="x", kind="json", url=web.url), **chosen)
     send_due()
 
@@ -128,11 +138,11 @@ def test_an_owner_is_told_of_their_accounts_and_two_choices_make_one_message(new
     assert [told(post) for post in web.posts] == [["bolt.example"]]
 
 
-def test_nobody_is_told_of_an_account_they_put_aside_but_others_are(news, mail, web):
+def test_nobody_is_told_of_an_account_they_put_aside_but_others_are(news, mail, web, today):
     subscribe(news)
     hook(web)
     acme = ProspectCompany.objects.get(domain="acme.example")
-    Snooze.objects.create(user=news, prospect_company=acme, until=TODAY + timedelta(days=1))
+    Snooze.objects.create(user=news, prospect_company=acme, until=today + timedelta(days=1))
     send_due()
 
     assert "acme" not in mail.mails[0].get_payload(decode=True).decode()
@@ -156,12 +166,12 @@ def test_without_a_mail_server_the_log_says_which_setting_is_missing(news, setti
     assert "EMAIL_URL" in AlertDelivery.objects.get().message
 
 
-def test_no_night_an_old_one_and_one_that_failed_tell_nothing(mail):
+def test_no_night_an_old_one_and_one_that_failed_tell_nothing(mail, today):
     make_config()
     subscribe(make_user(email="sam@orbit.example"))
     send_due()
-    make_run(NIGHT, "failed", day=TODAY, slot=TODAY, finished_at=timezone.now())
-    old = TODAY - timedelta(days=4)
+    make_run(NIGHT, "failed", day=today, slot=today, finished_at=timezone.now())
+    old = today - timedelta(days=4)
     make_snapshot(make_company(), old - timedelta(days=1), **HOT)
     make_run(NIGHT, day=old, slot=old)
     send_due()
@@ -169,33 +179,33 @@ def test_no_night_an_old_one_and_one_that_failed_tell_nothing(mail):
     assert not AlertNight.objects.exists() and mail.mails == []
 
 
-def test_the_next_night_tells_what_is_new_since_this_one(news, web):
+def test_the_next_night_tells_what_is_new_since_this_one(news, web, today, as_of):
     hook(web)
     send_due()
-    make_snapshot(make_company("cold.example"), AS_OF, **WARM, surge_level="Normal")
+    make_snapshot(make_company("cold.example"), as_of, **WARM, surge_level="Normal")
     for domain in ("acme.example", "bolt.example", "cold.example"):
         known = ProspectCompany.objects.get(domain=domain)
-        make_snapshot(known, TODAY, **HOT, surge_level="Normal")
-    make_run(NIGHT, day=TODAY, slot=TODAY + timedelta(days=1), finished_at=timezone.now())
+        make_snapshot(known, today, **HOT, surge_level="Normal")
+    make_run(NIGHT, day=today, slot=today + timedelta(days=1), finished_at=timezone.now())
     send_due()
 
     assert [told(post) for post in web.posts] == [["acme.example", "bolt.example"], ["cold.example"]]
 
 
-def test_messages_of_nights_that_are_too_old_go(news, web, settings):
+def test_messages_of_nights_that_are_too_old_go(news, web, settings, today):
     hook(web)
     for age in (400, 401):
-        slot = TODAY - timedelta(days=age)
+        slot = today - timedelta(days=age)
         night = AlertNight.objects.create(slot=slot, as_of=slot, told_until=slot)
         AlertDelivery.objects.create(night=night, recipient="user:1", state="sent", not_before=timezone.now())
     for _ in range(2):
         send_due()
 
-    assert {night.slot for night in AlertNight.objects.all()} == {TODAY, TODAY - timedelta(days=400)}
+    assert {night.slot for night in AlertNight.objects.all()} == {today, today - timedelta(days=400)}
     assert AlertDelivery.objects.count() == 2
     settings.RUN_RETENTION_DAYS = 0
-    AlertNight.objects.filter(slot=TODAY).delete()
-    AlertNight.objects.update(slot=TODAY - timedelta(days=900))
+    AlertNight.objects.filter(slot=today).delete()
+    AlertNight.objects.update(slot=today - timedelta(days=900))
     send_due()
     assert AlertNight.objects.count() == 2
 
@@ -211,7 +221,7 @@ def test_a_night_that_is_done_sends_by_itself_and_a_failure_of_alerts_is_not_the
 
 
 # --- The wire ---------------------------------------------------------------------------------------------------------
-def test_json_is_signed_over_its_bytes_and_names_its_delivery(news, web):
+def test_json_is_signed_over_its_bytes_and_names_its_delivery(news, web, today, as_of):
     webhook = hook(web)
     send_due()
 
@@ -221,8 +231,8 @@ def test_json_is_signed_over_its_bytes_and_names_its_delivery(news, web):
     assert post.headers["X-Orbit-Delivery"] == said["id"] == str(AlertDelivery.objects.get().pk)
     assert (said["event"], said["night"], said["as_of"], said["count"]) == (
         "accounts.changed",
-        str(TODAY),
-        str(AS_OF),
+        str(today),
+        str(as_of),
         2,
     )
     first = said["accounts"][0]
@@ -230,9 +240,9 @@ def test_json_is_signed_over_its_bytes_and_names_its_delivery(news, web):
     assert first["reasons"] == ["2× Pricing"] and "owner_id" not in first
 
 
-def test_slack_gets_text_in_which_a_strangers_name_is_only_text(news, web):
+def test_slack_gets_text_in_which_a_strangers_name_is_only_text(news, web, as_of):
     company = make_company("evil.example", name="<!channel> @here <https://evil.example|Acme> & Co")
-    make_snapshot(company, AS_OF, **HOT)
+    make_snapshot(company, as_of, **HOT)
     hook(web, "slack")
     send_due()
 
@@ -273,12 +283,15 @@ def test_it_is_given_up_after_eight_attempts_with_growing_waits(news, web):
     web.orders.statuses = [500] * 20
     waits, now = [], timezone.now()
     for _ in range(12):
+        before = timezone.now()
         send_due(now)
+        after = timezone.now()
         row = AlertDelivery.objects.get()
-        waits.append(round((row.not_before - timezone.now()).total_seconds()))
+        waits.append((row.not_before - after, row.not_before - before))
         now = row.not_before + timedelta(seconds=1)
 
-    assert waits[:8] == pytest.approx([60, 120, 240, 480, 960, 1920, 3600, 3600], abs=2)
+    for (least, most), seconds in zip(waits[: ATTEMPTS - 1], (60, 120, 240, 480, 960, 1920, 3600), strict=True):
+        assert least <= timedelta(seconds=seconds) <= most
     assert deliveries() == [("webhook", "failed", ATTEMPTS)]
     assert len(web.posts) == ATTEMPTS
 
@@ -394,8 +407,8 @@ def test_the_name_is_looked_up_once_and_what_was_looked_at_is_connected_to(news,
 
 
 # --- Once, whoever sends and whatever dies ----------------------------------------------------------------------------
-def test_the_outbox_holds_one_row_a_night_and_recipient():
-    night = AlertNight.objects.create(slot=TODAY, as_of=AS_OF, told_until=AS_OF)
+def test_the_outbox_holds_one_row_a_night_and_recipient(today, as_of):
+    night = AlertNight.objects.create(slot=today, as_of=as_of, told_until=as_of)
     row = {"night": night, "recipient": "user:1", "not_before": timezone.now()}
     AlertDelivery.objects.create(**row)
     for broken in (
@@ -406,7 +419,7 @@ def test_the_outbox_holds_one_row_a_night_and_recipient():
         with pytest.raises(IntegrityError), transaction.atomic():
             AlertDelivery.objects.create(**broken)
     with pytest.raises(IntegrityError), transaction.atomic():
-        AlertNight.objects.create(slot=TODAY, as_of=AS_OF, told_until=AS_OF)
+        AlertNight.objects.create(slot=today, as_of=as_of, told_until=as_of)
     with pytest.raises(IntegrityError), transaction.atomic():
         AlertSubscription.objects.create()
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -19,18 +19,28 @@ from scoring.rollup import recompute
 from tests.factories import make_config, make_fact, make_pull, make_run, make_weight
 
 pytestmark = pytest.mark.django_db
-YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 NOW = datetime.now(UTC)
 PARAMS = {"dates": ["2026-11-21"], "domains": None, "restate": False}
 
 
 @pytest.fixture
-def activity():
+def yesterday():
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+@pytest.fixture
+def activity(yesterday):
     make_weight(make_config(), "page_view", 10)
     for age in range(31):
-        make_pull(YESTERDAY - timedelta(days=age))
+        make_pull(yesterday - timedelta(days=age))
     for name in ("acme", "beta", "cara"):
-        make_fact(f"{name}.example", YESTERDAY)
+        make_fact(f"{name}.example", yesterday)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Who finds a dead run waits for its burial, however slow the machine is."""
+    monkeypatch.setattr("scoring.models.CLAIM_PATIENCE", timedelta(seconds=60))
 
 
 def claim(**fields):
@@ -105,7 +115,7 @@ def test_a_run_of_chosen_accounts_goes_beside_a_bulk_run_and_beside_another(acti
 
 @pytest.mark.mariadb  # threads on the in-memory database of the tests are turned away, not made to wait
 @pytest.mark.django_db(transaction=True)
-def test_of_twenty_who_claim_at_once_one_wins_and_also_when_they_find_a_dead_run():
+def test_of_twenty_who_claim_at_once_one_wins_and_also_when_they_find_a_dead_run(patient):
     dead = make_run(state="running", lease_until=Now() - timedelta(seconds=1), params_json=PARAMS)
     start = Barrier(20)
 
@@ -130,7 +140,7 @@ def test_of_twenty_who_claim_at_once_one_wins_and_also_when_they_find_a_dead_run
 
 @pytest.mark.mariadb  # SQLite locks no rows
 @pytest.mark.django_db(transaction=True)
-def test_who_comes_while_a_dead_run_is_buried_slowly_waits_for_the_end_and_takes_its_place():
+def test_who_comes_while_a_dead_run_is_buried_slowly_waits_for_the_end_and_takes_its_place(patient):
     dead = claim()
     let_die(dead)
 
@@ -146,7 +156,7 @@ def test_who_comes_while_a_dead_run_is_buried_slowly_waits_for_the_end_and_takes
             comer = threads.submit(attempt)
             time.sleep(2)  # the length of the burial
             JobRun.objects.bury_dead()
-        assert comer.result(timeout=20) == "bob"
+        assert comer.result(timeout=60) == "bob"
 
 
 # --- The dead ---
@@ -189,10 +199,10 @@ def test_a_heartbeat_gives_the_whole_lease_again_by_the_clock_of_the_database(se
     assert (left.get().done_items, left.get().total_items) == (7, 9)
 
 
-def test_a_run_that_was_taken_for_dead_writes_nothing_more_and_leaves_the_other_alone(activity, settings):
+def test_a_run_that_was_taken_for_dead_writes_nothing_more_and_leaves_the_other_alone(activity, settings, yesterday):
     settings.SCORING_BATCH_ACCOUNTS = 1
     zombie = claim()
-    steps = recompute(YESTERDAY, NOW, run=zombie, guard=zombie.heartbeat)
+    steps = recompute(yesterday, NOW, run=zombie, guard=zombie.heartbeat)
     next(steps)
     next(steps)
     before = list(DailyAccountIntent.objects.values())
@@ -213,24 +223,24 @@ def test_a_run_that_was_taken_for_dead_writes_nothing_more_and_leaves_the_other_
     assert zombie.message.startswith("Stopped without a word")
 
 
-def test_a_run_that_lost_its_lease_before_it_made_an_account_makes_none(activity):
+def test_a_run_that_lost_its_lease_before_it_made_an_account_makes_none(activity, yesterday):
     zombie = claim()
     let_die(zombie)
     claim()
 
     with pytest.raises(LeaseLost):
-        list(recompute(YESTERDAY, NOW, run=zombie, guard=zombie.heartbeat))
+        list(recompute(yesterday, NOW, run=zombie, guard=zombie.heartbeat))
     assert not ProspectCompany.objects.exists()
 
 
-def test_the_command_of_a_run_that_lost_its_lease_says_so_and_does_not_touch_the_row(activity):
+def test_the_command_of_a_run_that_lost_its_lease_says_so_and_does_not_touch_the_row(activity, yesterday):
     def take_over(progress):
         if progress.done:
             let_die(JobRun.objects.get(state="running"))
             claim(asked_by="bob")
 
     with pytest.raises(LeaseLost):
-        runs.run_recompute([YESTERDAY], NOW, asked_by="ann", on_progress=take_over)
+        runs.run_recompute([yesterday], NOW, asked_by="ann", on_progress=take_over)
 
     ended = JobRun.objects.get(asked_by="ann")
     assert (ended.state, ended.message[:22]) == ("failed", "Stopped without a word")
@@ -268,12 +278,12 @@ def test_a_batch_that_is_being_written_is_not_taken_over_though_its_lease_is_ove
         (ValueError("odd"), "ValueError: odd"),
     ],
 )
-def test_a_run_that_fails_keeps_why_and_the_next_one_may_start(activity, error, said):
+def test_a_run_that_fails_keeps_why_and_the_next_one_may_start(activity, error, said, yesterday):
     def stop(progress):
         raise error
 
     with pytest.raises(type(error)):
-        runs.run_recompute([YESTERDAY], NOW, asked_by="ann", on_progress=stop)
+        runs.run_recompute([yesterday], NOW, asked_by="ann", on_progress=stop)
 
     failed = JobRun.objects.get()
     assert (failed.state, failed.message.startswith(said)) == ("failed", True)
@@ -312,8 +322,8 @@ def test_a_run_of_chosen_accounts_does_not_hide_that_the_night_failed():
 
 
 # --- Held ---
-def test_a_held_night_that_is_just_being_tried_again_can_be_published_too():
-    night = JobRun.objects.night(YESTERDAY, NOW)
+def test_a_held_night_that_is_just_being_tried_again_can_be_published_too(yesterday):
+    night = JobRun.objects.night(yesterday, NOW)
     JobRun.objects.start(night, NOW).hold("too few events", NOW)
 
     assert JobRun.objects.queue_again(night, NOW)
@@ -326,8 +336,8 @@ def test_a_held_night_that_is_just_being_tried_again_can_be_published_too():
     assert (kept.state, kept.params_json, kept.message) == ("running", {"accepted_by": "ann"}, "too few events")
 
 
-def test_a_night_that_was_not_held_cannot_be_published():
-    night = JobRun.objects.night(YESTERDAY, NOW)
+def test_a_night_that_was_not_held_cannot_be_published(yesterday):
+    night = JobRun.objects.night(yesterday, NOW)
 
     assert not JobRun.objects.publish_anyway(night, NOW, "ann")
     JobRun.objects.start(night, NOW).fail("PostHog was away", NOW)

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 import warnings
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -52,6 +53,7 @@ def redis(settings, worker_id):
     """A database of Redis that no other process of this test run uses."""
     number = 5 + int(worker_id.removeprefix("gw") if worker_id != "master" else 0)
     settings.JOBS, settings.REDIS_URL = "queue", urlsplit(settings.REDIS_URL)._replace(path=f"/{number}").geturl()
+    settings.REDIS_TIMEOUT_SECONDS = 10  # it is there, however busy the machine is
     client = Redis.from_url(settings.REDIS_URL)
     client.flushdb()
     yield client
@@ -346,12 +348,22 @@ def test_a_frozen_redis_keeps_nobody_waiting(settings):
         settings.JOBS, settings.REDIS_URL = "queue", f"redis://127.0.0.1:{frozen.getsockname()[1]}/0"
         for _ in range(10):
             make_run("recompute", "queued", is_bulk=False, queued_at=NOW)
-        start = time.monotonic()
 
         jobs.ask_recompute(BODY, NOW, "ann")
 
-        assert time.monotonic() - start < 2
+        assert came_to(frozen) == 1  # one time-out for all of them
     assert JobRun.objects.filter(state="queued").count() == 11
+
+
+def came_to(server):
+    """How many connections were made."""
+    server.setblocking(False)
+    number = 0
+    with suppress(BlockingIOError):
+        while True:
+            server.accept()[0].close()
+            number += 1
+    return number
 
 
 # --- Wake-ups in Redis ---
@@ -431,19 +443,26 @@ def due_at(redis, id):
     return redis.zscore(NightScheduler.scheduled_jobs_key, id)
 
 
+@pytest.fixture
+def nights():
+    """When the next night is: as the test begins, and from then on."""
+    first = next_night(datetime.now(UTC)).timestamp()
+    return lambda: {first, next_night(datetime.now(UTC)).timestamp()}
+
+
 @has_redis
-def test_spec_step_8_the_night_is_registered_for_two_o_clock_utc_once_however_often(redis, scheduler):
+def test_spec_step_8_the_night_is_registered_for_two_o_clock_utc_once_however_often(redis, scheduler, nights):
     for _ in range(2):
         scheduler.register()
 
     assert sorted(redis.zrange(scheduler.scheduled_jobs_key, 0, -1)) == [NIGHTLY.encode(), REGULAR.encode()]
-    assert due_at(redis, NIGHTLY) == next_night(datetime.now(UTC)).timestamp()
+    assert due_at(redis, NIGHTLY) in nights()
     night = Job.fetch(NIGHTLY, connection=redis)
     assert (night.func_name, night.meta["cron_string"], CRON) == ("scoring.jobs.reconcile", CRON, "0 2 * * *")
 
 
 @has_redis
-def test_an_overdue_entry_keeps_its_time_and_a_lost_one_comes_back(redis, scheduler):
+def test_an_overdue_entry_keeps_its_time_and_a_lost_one_comes_back(redis, scheduler, nights):
     scheduler.register()
     three_days_ago = time.time() - 3 * 86_400
     redis.zadd(scheduler.scheduled_jobs_key, {NIGHTLY: three_days_ago})
@@ -454,11 +473,11 @@ def test_an_overdue_entry_keeps_its_time_and_a_lost_one_comes_back(redis, schedu
     assert due_at(redis, NIGHTLY) == pytest.approx(three_days_ago)
     redis.flushdb()
     scheduler.tick()
-    assert due_at(redis, NIGHTLY) == next_night(datetime.now(UTC)).timestamp()
+    assert due_at(redis, NIGHTLY) in nights()
 
 
 @has_redis
-def test_an_overdue_entry_is_queued_once_and_moves_on(redis, scheduler):
+def test_an_overdue_entry_is_queued_once_and_moves_on(redis, scheduler, nights):
     scheduler.register()
     redis.zadd(scheduler.scheduled_jobs_key, {NIGHTLY: 0, REGULAR: 0})
 
@@ -466,7 +485,7 @@ def test_an_overdue_entry_is_queued_once_and_moves_on(redis, scheduler):
         scheduler.tick()
 
     assert sorted(Queue("default", connection=redis).job_ids) == [NIGHTLY, REGULAR]
-    assert due_at(redis, NIGHTLY) == next_night(datetime.now(UTC)).timestamp()
+    assert due_at(redis, NIGHTLY) in nights()
     assert due_at(redis, REGULAR) == pytest.approx(time.time() + 600, abs=5)
 
 

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingestion.models import LeadRequest
 from tests.factories import make_company, make_config, make_lead, make_pull, make_run, make_snapshot
+from tests.test_health import patient_probe  # noqa: F401 - a fixture of every test
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "health"])
 ROOT = Path(__file__).resolve().parent.parent

@@ -460,7 +460,7 @@ def test_too_many_requests_a_minute_are_told_when_to_come_back(posthog):
 
 
 def test_a_fourth_query_at_once_is_refused_without_a_time(posthog):
-    posthog.set(query_delay=0.5, concurrent_wait=0)
+    posthog.set(query_delay=3, concurrent_wait=0)
     answers: list[requests.Response] = []
     threads = [threading.Thread(target=lambda: answers.append(ask(posthog, "SELECT 1"))) for _ in range(4)]
 

@@ -13,15 +13,14 @@ from scoring.models import DailyAccountIntent
 from tests.factories import make_user
 
 pytestmark = pytest.mark.django_db
-YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
 
-def line(path, hour=9, person="01890000-0000-7000-8000-00000000000a", event="$pageview", **properties):
+def line(day, path, hour=9, person="01890000-0000-7000-8000-00000000000a", event="$pageview", **properties):
     return {
         "event": event,
         "distinct_id": "visitor",
         "person_id": person,
-        "timestamp": datetime.combine(YESTERDAY, time(hour), tzinfo=UTC).isoformat(),
+        "timestamp": datetime.combine(day, time(hour), tzinfo=UTC).isoformat(),
         "properties": {"$pathname": path, "$groups": {"company": "https://www.AcmeSpace.com/"}, **properties},
     }
 
@@ -31,12 +30,13 @@ def quiet(*args, **options):
 
 
 def test_a_line_of_a_file_becomes_a_row_with_its_reasons_on_the_page(client, tmp_path):
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
     lines = [
-        line("/pricing"),
-        line("/Pricing/plans", hour=10, person="01890000-0000-7000-8000-00000000000b"),
-        line("/services/Meeting Rooms", hour=11),
-        line("/request", hour=12, event="form_started", service_lane="Coworking"),
-        line("/", hour=13, event="cta_click", cta_id="request_reservation"),
+        line(yesterday, "/pricing"),
+        line(yesterday, "/Pricing/plans", hour=10, person="01890000-0000-7000-8000-00000000000b"),
+        line(yesterday, "/services/Meeting Rooms", hour=11),
+        line(yesterday, "/request", hour=12, event="form_started", service_lane="Coworking"),
+        line(yesterday, "/", hour=13, event="cta_click", cta_id="request_reservation"),
     ]
     file = tmp_path / "export.jsonl.gz"
     file.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
@@ -47,7 +47,7 @@ def test_a_line_of_a_file_becomes_a_row_with_its_reasons_on_the_page(client, tmp
         quiet("recompute_intent")
 
     fact = ActivityDay.objects.get()
-    assert (fact.account_key, fact.date, len(fact.people_json)) == ("acmespace.com", YESTERDAY, 2)
+    assert (fact.account_key, fact.date, len(fact.people_json)) == ("acmespace.com", yesterday, 2)
     assert ["page_view", "", "", "", "/pricing", 1] in fact.cells_json
     snapshot = DailyAccountIntent.objects.get()
     assert snapshot.raw_score_30d == 25 + 25 + 10 + 20 + 25
