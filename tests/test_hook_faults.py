@@ -472,9 +472,8 @@ def test_reliability_13_a_flood_of_one_address_is_turned_away_and_others_are_not
 
 
 # --- Harm -------------------------------------------------------------------------------------------------------------
-ROUNDS = (
-    3  # what is answered holds in each; how soon, in one of them: on a busy machine anything may stand for a second
-)
+# What is answered holds in each; how soon, in one of them: on a busy machine anything may stand still for a second.
+ROUNDS = 3
 
 
 @contextmanager

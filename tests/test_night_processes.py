@@ -239,11 +239,10 @@ def crew(home, tmp_path):
 @pytest.fixture
 def night_is_whole(home, scored, crew):
     def check(attempts):
-        """At least so many: on a busy machine one that lives may be silent for longer than its two seconds."""
         crew.wait_until(lambda: count(home, DONE))
         ((slot, state, attempt),) = home.query(NIGHT)
         assert (slot, state) == (due_slot(datetime.now(UTC)), "done")
-        assert attempt >= attempts, crew.said()
+        assert attempt in attempts, crew.said()
         assert home.scores() == scored[1]
         assert count(home, "SELECT COUNT(*) FROM job_runs WHERE state IN ('running', 'queued')") == 0
 
@@ -260,7 +259,7 @@ def test_two_schedulers_and_two_workers_far_from_utc_make_one_night_once(home, c
     crew.schedulers(KOLKATA | UNKILLED, NEW_YORK | UNKILLED)
     crew.workers(NEW_YORK | UNKILLED, KOLKATA | UNKILLED)
 
-    night_is_whole(attempts=1)
+    night_is_whole(attempts={1})
 
     crew.wait_until(lambda: is_due(redis, "abm-nightly-rollup"))
     due = datetime.fromtimestamp(is_due(redis, "abm-nightly-rollup"), UTC)
@@ -294,13 +293,13 @@ def test_without_redis_the_scheduler_does_the_night_itself_and_again_after_it_wa
 
     crew.processes["scheduler"].kill()
 
-    night_is_whole(attempts=2)
+    night_is_whole(attempts={2})
     crew.processes["scheduler"].terminate()
     assert crew.processes["scheduler"].wait(timeout=60) == 0
 
 
 # --- Killed processes -------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("whom", "attempts"), [("horse", 2), ("worker and horse", 2), ("worker", 1)])
+@pytest.mark.parametrize(("whom", "attempts"), [("horse", {2}), ("worker and horse", {2}), ("worker", {1, 2})])
 def test_a_night_survives_the_kill_of_who_does_it(home, crew, night_is_whole, whom, attempts):
     crew.schedulers(NEW_YORK, KOLKATA)
     crew.workers(KOLKATA)
@@ -326,7 +325,8 @@ def test_a_night_survives_the_kill_of_everybody_and_of_redis_again_and_again(hom
         redis.kill()
         redis.start()
 
-    night_is_whole(attempts + 1)
+    # Of two workers one may take the other, silent for two seconds on a busy machine, for dead.
+    night_is_whole(range(attempts + 1, attempts + 10))
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_a_night_survives_redis(home, crew, redis, night_is_whole, harm, when):
 
     harm(redis)
 
-    night_is_whole(attempts=1)
+    night_is_whole(attempts={1, 2, 3})
     crew.wait_until(lambda: redis.client.exists("abm:scheduler:seen"))
     crew.wait_until(lambda: sorted(redis.client.zrange(SCHEDULE, 0, -1)) == [b"abm-nightly-rollup", b"abm-reconcile"])
 
@@ -384,7 +384,7 @@ def test_unreadable_jobs_are_thrown_away_and_stop_nobody(home, crew, redis, nigh
     crew.workers(KOLKATA)
     crew.schedulers(NEW_YORK)
 
-    night_is_whole(attempts=1)
+    night_is_whole(attempts={1})
     crew.wait_until(lambda: sorted(redis.client.zrange(SCHEDULE, 0, -1)) == [b"abm-nightly-rollup", b"abm-reconcile"])
     crew.wait_until(lambda: redis.client.zrange("rq:failed:default", 0, -1) == [b"removed"])
     assert crew.started == ["worker-0", "scheduler-0"], crew.said()  # nobody had to be started again
@@ -408,7 +408,7 @@ def test_three_days_without_a_scheduler_are_made_up(home, scored, crew, redis, s
     crew.wait_until(lambda: count(home, DONE))
     assert home.scores() == scored[1]
     old, new = home.query(f"{NIGHT} ORDER BY slot")
-    assert (old[1], new[:2]) == ("failed", (today, "done"))
+    assert (old[1], new) == ("failed", (today, "done", 1))
     crew.wait_until(lambda: is_due(redis, "abm-nightly-rollup") == next_night(datetime.now(UTC)).timestamp())
 
 

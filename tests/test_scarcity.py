@@ -162,7 +162,7 @@ def test_reliability_42_on_a_full_disk_the_door_asks_to_come_again_and_nothing_a
                 else:
                     refused.append((lead, answer))
             page = web.get("/", Cookie=cookie)
-        assert_503([answer for _, answer in refused])
+        assert assert_503([answer for _, answer in refused]) <= 6
         assert page.status in (200, 503)
 
         wait_until(lambda: web.get("/", Cookie=cookie).status == 200, said=web.said)
